@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` shows the product, `make test` proves it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-long check bench train-demo clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.run: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing ictus into $(VENV) (once)" >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[local,cpu]' >&2
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing ictus and its tools into $(VENV) (once)" >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[local,cpu,train,dev]' >&2
+	@touch $@ $(VENV)/.run
+
+demo: $(VENV)/.run
+	@$(BIN)/ictus demo $(ARGS)
+
+test: check
+	@$(BIN)/pytest -q -m "not long" $(ARGS)
+
+test-long: $(VENV)/.dev
+	@$(BIN)/pytest -q $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry .
+	@$(BIN)/codespell
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.endtoend $(ARGS)
+
+train-demo: $(VENV)/.dev
+	@$(BIN)/python -m training.demo $(ARGS)
+
+clean:
+	rm -rf .ictus .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
