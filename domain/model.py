@@ -1,0 +1,88 @@
+"""A model release: registered, promoted to a role, retired."""
+
+from typing import Literal, assert_never
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.errors import NotHere, Refused
+
+NAME = "model"
+
+TASK = "ce-vs-laa"
+ModelRole = Literal["demo", "shadow", "challenger", "champion"]
+SERVING: frozenset[ModelRole] = frozenset({"demo", "champion"})
+
+
+# Events
+
+
+class Registered(Struct, frozen=True, tag_field="event", tag="model.registered.v1"):
+    """A bundle was checked and stored. `sha256` is of its ONNX file, `dataset_root` of its rows."""
+
+    name: str
+    version: str
+    task: str
+    sha256: str
+    manifest_sha256: str
+    dataset_root: str
+    profile: str
+    synthetic: bool
+
+
+class Promoted(Struct, frozen=True, tag_field="event", tag="model.promoted.v1"):
+    role: ModelRole
+
+
+class Retired(Struct, frozen=True, tag_field="event", tag="model.retired.v1"):
+    reason: str
+
+
+ModelEvent = Registered | Promoted | Retired
+
+
+# State
+
+
+class Model(Struct, frozen=True):
+    registered: Registered | None = None
+    role: ModelRole | None = None
+
+    @property
+    def serves(self) -> bool:
+        return self.role in SERVING
+
+
+def evolve(model: Model, event: ModelEvent, event_id: UUID) -> Model:
+    match event:
+        case Registered():
+            return replace(model, registered=event)
+        case Promoted():
+            return replace(model, role=event.role)
+        case Retired():
+            return replace(model, role=None)
+        case _:
+            assert_never(event)
+
+
+# Decisions
+
+
+def register(model: Model, registered: Registered) -> list[ModelEvent]:
+    return [] if model.registered else [registered]
+
+
+def promote(model: Model, role: ModelRole, ledger_origin: str) -> list[ModelEvent]:
+    """A synthetic model may only be `demo`, and `demo` answers only in ledgers made by the demo."""
+    if model.registered is None:
+        raise Refused("This model is not registered: `ictus model register FOLDER` first.")
+    if model.registered.synthetic and role != "demo":
+        raise Refused("A model trained on synthetic cases may only be promoted to the role `demo`.")
+    if role == "demo" and ledger_origin != "demo":
+        raise NotHere
+    return [] if model.role == role else [Promoted(role=role)]
+
+
+def retire(model: Model, reason: str) -> list[ModelEvent]:
+    return [Retired(reason=reason)] if model.role else []

@@ -1,0 +1,35 @@
+"""What a person typed or a messenger gave, sealed with the case's or the person's own key."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+
+class Sealed(Struct, frozen=True):
+    """`key` names the key, `nonce` and `box` are base64url of the nonce and the ciphertext.
+
+    With an empty `key` it is not sealed yet, `box` being the plain text: only a command holds it
+    so, between parsing and appending; encoding an event refuses it.
+    """
+
+    key: str
+    nonce: str
+    box: str
+
+
+def plain(text: str) -> Sealed:
+    """The text on its way to be sealed."""
+    return Sealed(key="", nonce="", box=text)
+
+
+def sealed_fields(event: Struct) -> Iterator[tuple[str, Sealed]]:
+    """The sealed fields of an event by name; they stand at its top level only."""
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if isinstance(value, Sealed):
+            yield name, value
+
+
+def additional_data(event_id: object, field: str) -> str:
+    """What the seal is bound to: moving it to another event or field breaks it."""
+    return f"{event_id}/{field}"

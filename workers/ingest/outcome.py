@@ -1,0 +1,79 @@
+"""What can become of a photo: ingested or refused, in words that are stored for ever."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from workers.pixels import Box
+
+Reason = Literal[
+    "empty",  # no bytes
+    "not-an-image",  # no known file type
+    "unsupported-type",  # a known file type that is not JPEG, PNG or WebP
+    "too-large",  # more bytes than we accept
+    "too-many-pixels",  # by its header, before anything is decoded
+    "too-small",  # a side shorter than a readable scan
+    "animated",  # more than one frame
+    "truncated",  # the end of the file is missing
+    "damaged",  # complete, yet it cannot be decoded
+    "no-head",  # decoded, but nothing in it looks like a head
+    "head-too-small",  # a head, but too few pixels of it
+    "too-blurred",  # a head, but out of focus
+    "decoder-failed",  # the decoding process died
+    "time-limit",  # the decoding process took too long
+]
+"""Why a photo was refused. Words are added, never renamed."""
+
+Detected = Literal[
+    "pdf", "gif", "heic", "dicom", "tiff", "bmp", "svg", "zip", "video", "other", "unknown"
+]
+"""File types we recognise in order to say what was sent; unknown is text or noise."""
+
+Warned = Literal["small-head", "soft-focus", "too-dark", "too-bright", "cut-off", "screen-photo"]
+"""What makes an accepted photo less reliable."""
+
+Source = Literal["screenshot", "screen-photo", "unknown"]
+
+
+class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
+    """A photo reduced to its anatomy."""
+
+    derivative: bytes
+    """Grey PNG without metadata; 0 is blanked, anatomy is at least 1."""
+    sha256: str
+    """Hex SHA-256 of the derivative's bytes."""
+    pixel_sha256: str
+    """Hex SHA-256 over shape|dtype|pixels: the same for any lossless encoder."""
+    width: int
+    height: int
+    source: Source
+    """Best guess at how the picture was taken."""
+    quality: Mapping[str, int]
+    """Integer measures, see `quality.measure`."""
+    warnings: tuple[Warned, ...]
+    head: tuple[Box, ...]
+    """Boxes of the heads in the derivative, in reading order."""
+    masked_permille: int
+    """Share of the decoded picture that was blanked or cut away."""
+    phash: str
+    """64-bit DCT hash of the largest head, 16 hex digits; distance <= 6 is a near-duplicate."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """A photo that goes no further; quarantined means decoded, but no anatomy was isolated."""
+
+    outcome: Literal["rejected", "quarantined"]
+    reason: Reason
+    detected: Detected | None = None
+
+
+class Stop(Exception):
+    """Ends the pipeline early with its refusal."""
+
+    def __init__(self, reason: Reason, detected: Detected | None = None) -> None:
+        super().__init__(reason)
+        outcome: Literal["rejected", "quarantined"] = (
+            "quarantined" if reason == "no-head" else "rejected"
+        )
+        self.refused = Refused(outcome, reason, detected)

@@ -1,0 +1,81 @@
+"""The pixels a model sees: one normalised tile per head, the same bytes in training and in use."""
+
+from io import BytesIO
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PIXELS_VERSION: Final = "tiles@1"
+SIDE: Final = 96
+
+Box = tuple[int, int, int, int]
+"""x, y, width and height in pixels of the image it belongs to."""
+
+Gray = NDArray[np.uint8]
+"""Grey picture, height x width; in a derivative 0 is blanked and anatomy is at least 1."""
+
+HEAD_AREA_MIN: Final = 0.05
+"""A region smaller than this share of the largest one is no head."""
+
+BLACK_PERCENTILE: Final = 1.0
+WHITE_PERCENTILE: Final = 99.8
+
+
+def load(derivative: bytes) -> Gray:
+    """Grey pixels, height x width, of a derivative that ingest made; OSError on anything else."""
+    with Image.open(BytesIO(derivative), formats=("PNG",)) as image:
+        return np.array(image.convert("L"), dtype=np.uint8)
+
+
+def heads(gray: Gray) -> list[Box]:
+    """Boxes of the heads left in a derivative, in reading order: rows of panes, left to right."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats((gray > 0).astype(np.uint8))
+    regions = stats[1:]
+    if not len(regions):
+        return []
+    kept = regions[regions[:, cv2.CC_STAT_AREA] >= HEAD_AREA_MIN * regions[:, 4].max()]
+    return reading_order([(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in kept])
+
+
+def reading_order(boxes: list[Box]) -> list[Box]:
+    """Sorts boxes by row, then by column; a row is what overlaps its first box by its middle."""
+    rows: list[list[Box]] = []
+    for box in sorted(boxes, key=lambda box: (box[1] + box[3] / 2, box[0])):
+        top, height = (rows[-1][0][1], rows[-1][0][3]) if rows else (0, 0)
+        if rows and box[1] + box[3] / 2 < top + height:
+            rows[-1].append(box)
+        else:
+            rows.append([box])
+    return [box for row in rows for box in sorted(row)]
+
+
+def tiles(derivative: bytes) -> NDArray[np.float32]:
+    """One tile per head in reading order: float32 (heads, 1, SIDE, SIDE) in [0, 1]."""
+    gray = load(derivative)
+    found = [tile(gray[y : y + h, x : x + w]) for x, y, w, h in heads(gray)]
+    return np.stack(found)[:, None] if found else np.zeros((0, 1, SIDE, SIDE), np.float32)
+
+
+def tile(head: Gray) -> NDArray[np.float32]:
+    """A head's box as SIDE x SIDE in [0, 1]: contrast stretched, aspect kept, centred on black."""
+    height, width = head.shape
+    scale = SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    square = np.zeros((SIDE, SIDE), np.float32)
+    x, y = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
+    square[y : y + size[1], x : x + size[0]] = cv2.resize(stretched(head), size, interpolation=how)
+    return square
+
+
+def stretched(head: Gray) -> NDArray[np.float32]:
+    """Maps robust black and white of the anatomy to 0 and 1; what is blanked stays 0."""
+    anatomy = head[head > 0]
+    if not anatomy.size:
+        return np.zeros(head.shape, np.float32)
+    black, white = np.percentile(anatomy, (BLACK_PERCENTILE, WHITE_PERCENTILE))
+    scaled = (head.astype(np.float32) - np.float32(black)) / np.float32(max(white - black, 1))
+    return np.clip(scaled, 0, 1, dtype=np.float32)
