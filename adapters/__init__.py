@@ -1,0 +1,1 @@
+"""Technology: what talks to NATS, Postgres, object stores and messengers."""

@@ -3,6 +3,7 @@
 Unavailable     the world is away for a while: try again
 Conflict        somebody else changed the aggregate first: load and decide again
 Missing         no such object
+TooLarge        the source has it, but it is bigger than ictus takes
 Erased          the key was destroyed: what it sealed is gone for ever
 """
 
@@ -28,6 +29,10 @@ class Conflict(Exception):
 
 class Missing(Exception):
     """There is no such object."""
+
+
+class TooLarge(Exception):
+    """The object is bigger than its limit."""
 
 
 class Erased(Exception):
@@ -188,7 +193,7 @@ class Photos(Protocol):
     async def fetch(self, address: str) -> bytes:
         """The bytes behind an address such as `telegram:<file id>`.
 
-        Raises Missing when the source no longer has it or will not give it, Unavailable.
+        Raises Missing when the source no longer has it, TooLarge, Unavailable.
         """
         ...
 

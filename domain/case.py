@@ -30,14 +30,15 @@ Reason = Literal[
     "empty",
     "not-an-image",
     "unsupported-type",
-    "truncated",
     "too-large",
     "too-many-pixels",
-    "animated",
     "too-small",
-    "too-blurred",
-    "bad-exposure",
+    "animated",
+    "truncated",
+    "damaged",
     "no-head",
+    "head-too-small",
+    "too-blurred",
     "decoder-failed",
     "time-limit",
     "source-gone",
@@ -250,7 +251,8 @@ class Image(Struct, frozen=True):
 
 
 class Case(Struct, frozen=True):
-    """The fold of a case's events. Ids beside an event name the event itself."""
+    """The fold of a case's events. Ids beside an event name the event itself; `seen` is the
+    prediction that the last delivered answer showed."""
 
     opened: Opened | None = None
     images: dict[UUID, Image] = {}
@@ -261,6 +263,7 @@ class Case(Struct, frozen=True):
     answer: AnswerComposed | None = None
     answer_id: UUID | None = None
     delivered: tuple[UUID, ...] = ()
+    seen: UUID | None = None
     card: CardPlaced | None = None
     card_id: UUID | None = None
     opinion: OpinionGiven | None = None
@@ -321,7 +324,7 @@ def evolve(case: Case, event: CaseEvent, event_id: UUID) -> Case:
         case CardPlaced():
             return replace(case, card=event, card_id=event_id)
         case AnswerDelivered():
-            return replace(case, delivered=(*case.delivered, event.answer))
+            return _with_delivery(case, event)
         case LabelConfirmed() | LabelRevised():
             return replace(case, label=event, label_id=event_id)
         case _:
@@ -335,6 +338,11 @@ def _with_outcome(case: Case, event: Ingestion) -> Case:
     return replace(case, images={**case.images, event.item: replace(image, outcome=event)})
 
 
+def _with_delivery(case: Case, event: AnswerDelivered) -> Case:
+    shown = case.answer.prediction if case.answer and event.answer == case.answer_id else case.seen
+    return replace(case, delivered=(*case.delivered, event.answer), seen=shown)
+
+
 # Decisions: what follows from a request; [] means it is so already
 
 
@@ -344,7 +352,7 @@ def submit_image(case: Case, opening: Opened, image: ImageSubmitted) -> list[Cas
         return []
     if case.opened is None:
         return [opening, image]
-    _must_belong_to(case, opening.by)
+    must_belong_to(case, opening.by)
     return [image]
 
 
@@ -356,7 +364,7 @@ def record_ingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
 
 def move_out(case: Case, item: UUID, other: UUID, by: UUID) -> list[CaseEvent]:
     """An image that belongs to another patient leaves; the last image of a case cannot."""
-    _must_belong_to(case, by)
+    must_belong_to(case, by)
     if item not in case.images or len(case.images) < 2:
         return []
     return [ImagesMoved(items=(item,), direction="out", other=other, by=by)]
@@ -369,16 +377,17 @@ def move_in(opening: Opened, image: ImageSubmitted, other: UUID) -> list[CaseEve
 
 
 def give_context(case: Case, facts: tuple[Fact, ...], by: UUID) -> list[CaseEvent]:
-    _must_belong_to(case, by)
+    must_belong_to(case, by)
     if all(case.context.get(fact.code) == fact.value for fact in facts):
         return []
     return [ContextGiven(facts=facts, by=by)]
 
 
 def give_opinion(case: Case, opinion: Opinion, by: UUID) -> list[CaseEvent]:
-    _must_belong_to(case, by)
-    seen = case.prediction_id if case.delivered else None
-    given = OpinionGiven(opinion=opinion, by=by, prediction=seen, before_reveal=not case.delivered)
+    must_belong_to(case, by)
+    given = OpinionGiven(
+        opinion=opinion, by=by, prediction=case.seen, before_reveal=not case.delivered
+    )
     return [] if given == case.opinion else [given]
 
 
@@ -417,7 +426,7 @@ def confirm_label(
     case: Case, cause: Cause, evidence: tuple[Evidence, ...], rater: UUID
 ) -> list[CaseEvent]:
     """The final cause; a later, different one revises it and the earlier stays in the history."""
-    _must_belong_to(case, rater)
+    must_belong_to(case, rater)
     level, blinded = label_level(evidence), not case.delivered
     if case.label is None or case.label_id is None:
         return [
@@ -440,7 +449,8 @@ def confirm_label(
     ]
 
 
-def _must_belong_to(case: Case, person: UUID) -> None:
+def must_belong_to(case: Case, person: UUID) -> None:
+    """Raises NoSuchCase, NotYours."""
     if case.opened is None:
         raise NoSuchCase
     if not case.belongs_to(person):

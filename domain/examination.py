@@ -104,10 +104,15 @@ def examination_id(code: str) -> UUID:
 
 
 def publish(examination: Examination, wanted: Added) -> list[ExaminationEvent]:
-    """Adds what is missing and revises what differs from the shipped catalogue."""
+    """Adds what is missing and revises what differs from the shipped catalogue.
+
+    What a clinician revised, or somebody retired, stays as it is.
+    """
     current = examination.text
     if current is None:
         return [wanted]
+    if examination.retired or (isinstance(current, Revised) and current.reviewed_by):
+        return []
     revised = Revised(
         name=wanted.name,
         why=wanted.why,

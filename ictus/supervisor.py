@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import json
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -20,6 +19,9 @@ from typing import IO, Any, Self
 
 from msgspec import Struct
 
+from commands.ports import Unavailable
+from ictus.kept import make_private, write_private
+
 PAUSE_SECONDS_MIN = 0.2
 PAUSE_SECONDS_MAX = 5.0
 HEALTHY_SECONDS = 10.0
@@ -31,7 +33,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 log = getLogger(__name__)
 
 
-class NotReady(Exception):
+class NotReady(Unavailable):
     """A child died or took too long before it was ready; the text ends with the end of its log."""
 
 
@@ -71,12 +73,12 @@ class Supervisor:
         self.stopped_by: signal.Signals | None = None
         self._children: dict[str, Child] = {}
         self._processes: dict[str, Process] = {}
-        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._keepers: list[asyncio.Task[None]] = []
         self._lock: IO[str] | None = None
         self._body: asyncio.Task[Any] | None = None
 
     async def __aenter__(self) -> Self:
-        self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.run_dir)
         self._lock = _locked(self.run_dir / "lock")
         _kill_stale(self.run_dir)
         self._body = asyncio.current_task()
@@ -91,18 +93,16 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        for name in reversed(self._children):
-            await self._stop(name)
+        body, self._body = self._body, None
+        await self._stop()
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:
                 asyncio.get_running_loop().remove_signal_handler(number)
-        self._children.clear()
-        self._write_pids()
         if self._lock:
             self._lock.close()
         ended_by_signal = kind is asyncio.CancelledError and self.stopped_by is not None
-        if ended_by_signal and self._body:
-            self._body.uncancel()
+        if ended_by_signal and body:
+            body.uncancel()
         return ended_by_signal
 
     async def start(self, child: Child) -> None:
@@ -114,8 +114,12 @@ class Supervisor:
             raise ValueError(f"{child.name} was started already")
         self._children[child.name] = child
         process = await self._spawn(child)
-        await _wait_ready(child, lambda: process.returncode is not None)
-        self._keepers[child.name] = asyncio.create_task(self._keep(child), name=child.name)
+        await wait_ready(child, lambda: process.returncode is not None)
+        self._keepers.append(asyncio.create_task(self._keep(child), name=child.name))
+
+    async def ready(self, name: str) -> None:
+        """Waits until a child that was restarted answers again. Raises NotReady."""
+        await wait_ready(self._children[name], lambda: False)
 
     def kill(self, name: str) -> None:
         """SIGKILL, to prove that nothing depends on a clean end; the child comes back by itself."""
@@ -130,12 +134,12 @@ class Supervisor:
         await asyncio.Event().wait()
 
     def _on_signal(self, number: signal.Signals) -> None:
-        if self.stopped_by is None and self._body:
-            self.stopped_by = number
+        if self._body and not self.stopped_by:
             self._body.cancel()
-            return
-        for process in self._processes.values():
-            _kill_group(process.pid)
+        else:
+            for process in self._processes.values():
+                _kill_group(process.pid)
+        self.stopped_by = self.stopped_by or number
 
     async def _spawn(self, child: Child) -> Process:
         with opened_log(child.log) as output:
@@ -168,18 +172,21 @@ class Supervisor:
             self.restarts[child.name] += 1
             await self._spawn(child)
 
-    async def _stop(self, name: str) -> None:
-        if keeper := self._keepers.pop(name, None):
+    async def _stop(self) -> None:
+        for keeper in self._keepers:
             keeper.cancel()
-            await asyncio.wait([keeper])
-        if process := self._processes.get(name):
-            await _end(process, self._children[name])
+        if self._keepers:
+            await asyncio.wait(self._keepers)
+        for name in reversed(self._processes):
+            await _end(self._processes[name], self._children[name])
+        self._processes.clear()
+        self._write_pids()
 
     def _write_pids(self) -> None:
-        running = {name: self._processes[name].pid for name in self._children}
-        argvs = {name: child.argv for name, child in self._children.items()}
+        pids = {name: process.pid for name, process in self._processes.items()}
+        argvs = {name: self._children[name].argv for name in pids}
         write_private(self.run_dir / "argvs.json", json.dumps(argvs))
-        write_private(self.run_dir / "pids.json", json.dumps(running))
+        write_private(self.run_dir / "pids.json", json.dumps(pids))
 
 
 def command(child: Child) -> tuple[str, ...]:
@@ -191,27 +198,33 @@ def command(child: Child) -> tuple[str, ...]:
     )
 
 
+async def wait_ready(child: Child, died: Callable[[], bool]) -> None:
+    """Until `child.ready` says so; raises NotReady when it died or took too long."""
+    try:
+        async with asyncio.timeout(child.ready_seconds_max):
+            while not died():
+                if child.ready is None or await child.ready():
+                    return
+                await asyncio.sleep(READY_POLL_SECONDS)
+    except TimeoutError:
+        reason = f"was not ready within {child.ready_seconds_max:g} s"
+    else:
+        reason = "ended before it was ready"
+    raise NotReady(f"{child.name} {reason}; the end of {child.log}:\n{tail(child.log)}")
+
+
 def opened_log(path: Path) -> IO[bytes]:
     """Opens a log to append to; one older part is kept, so that a log never grows for ever."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
         path.replace(path.with_name(path.name + ".old"))
-    return path.open("ab", opener=_private)
+    path.touch(mode=0o600)
+    return path.open("ab")
 
 
 def tail(path: Path) -> str:
     """The end of a log, for an error message."""
     return path.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replaces a file at once, readable by its owner only."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with new.open("x", opener=_private) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def command_line(pid: int) -> tuple[str, ...]:
@@ -223,12 +236,9 @@ def command_line(pid: int) -> tuple[str, ...]:
     return tuple(part.decode(errors="replace") for part in raw.split(b"\0")[:-1])
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _locked(path: Path) -> IO[str]:
-    file = path.open("a", opener=_private)
+    path.touch(mode=0o600)
+    file = path.open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -255,20 +265,6 @@ def _kill_group(pid: int) -> None:
     """The child with what it started: each child leads a process group of its own."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-async def _wait_ready(child: Child, died: Callable[[], bool]) -> None:
-    try:
-        async with asyncio.timeout(child.ready_seconds_max):
-            while not died():
-                if child.ready is None or await child.ready():
-                    return
-                await asyncio.sleep(READY_POLL_SECONDS)
-    except TimeoutError:
-        reason = f"was not ready within {child.ready_seconds_max:g} s"
-    else:
-        reason = "ended before it was ready"
-    raise NotReady(f"{child.name} {reason}; the end of {child.log}:\n{tail(child.log)}")
 
 
 async def _end(process: Process, child: Child) -> None:

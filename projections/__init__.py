@@ -1,0 +1,19 @@
+"""Read models in PostgreSQL: each file has its tables, how events change them, and its queries.
+
+All are made from the ledger alone, can be thrown away, and come back identical by replay. To add
+one, write its file and put it in the table below; `projections.runner` does the rest.
+"""
+
+from projections import dataset, history, inbox, people, quality
+from projections.projection import Projection
+
+PROJECTIONS = {
+    projection.name: projection
+    for projection in (
+        Projection("dataset", 1, dataset.DDL, dataset.apply),
+        Projection("history", 1, history.DDL, history.apply),
+        Projection("inbox", 1, inbox.DDL, inbox.apply),
+        Projection("people", 1, people.DDL, people.apply),
+        Projection("quality", 1, quality.DDL, quality.apply),
+    )
+}

@@ -132,12 +132,12 @@ def dwi_slice(head: Head, lesions: tuple[Lesion, ...], z: float, rng: Generator)
     fold = _folds(head, z)
     level = _tissue(head, place, fold)
     spots = tuple(_distractor(head, z, rng) for _ in range(rng.poisson(0.5)))
-    level = level + rng.uniform(0.06, 0.12) * _soft(_deepest(head, spots, place))
+    level += np.float32(rng.uniform(0.06, 0.12)) * _soft(_deepest(head, spots, place))
     body = _soft(place.depth, 1.2)
     acute = _soft(_deepest(head, lesions, place) + 2.2 * fold, 1.6) * _soft(place.depth - 1.5)
-    level = level + acute * rng.uniform(0.34, 0.6) * (1 + 0.15 * fold)
-    level = level * body + 0.07 * _ring(place.depth, -9, 3) + 0.02
-    return _scanner(_plane(level[0]), rng)
+    level += acute * np.float32(rng.uniform(0.34, 0.6)) * (1 + 0.15 * fold)
+    scalp = 0.07 * _ring(place.depth, -9, 3)
+    return _scanner(_plane(level * body + scalp + 0.02)[0], rng)
 
 
 def _deepest(head: Head, lesions: tuple[Lesion, ...], place: Place) -> Plane:
@@ -183,7 +183,7 @@ def _fluid(head: Head, place: Place, fold: Plane) -> Plane:
     open_midline = np.maximum(_soft(np.abs(place.y) - 30, 6), _soft(place.z - 74, 4))
     fissure = 0.8 * _ring(place.x, 0, 1.1) * open_midline
     ventricles = [_pair(place, part, np.sqrt(head.atrophy)) for part in VENTRICLES]
-    return np.maximum.reduce([sulci, fissure, *ventricles])
+    return _plane(np.maximum.reduce([sulci, fissure, *ventricles]))
 
 
 def _pair(place: Place, part: tuple[int, int, int, int, int, int], wide: float = 1.0) -> Plane:

@@ -149,7 +149,7 @@ def _glare(height: int, width: int, rng: Generator) -> Plane:
     y, x = np.ogrid[:height, :width]
     cx, cy, spread = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.12, 0.3) * width
     spot = np.exp(-((x - cx) ** 2) / (2 * spread**2)) * np.exp(-((y - cy) ** 2) / (2 * spread**2))
-    return (spot * rng.uniform(0.03, 0.12)).astype(np.float32)
+    return (spot * rng.uniform(0.03, 0.09)).astype(np.float32)
 
 
 def _jpeg(canvas: Canvas, quality: int, exif: Image.Exif) -> bytes:

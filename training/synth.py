@@ -1,8 +1,7 @@
 """Synthetic stroke cases for tests and the demo: phantoms with a known cause, not patients.
 
 Lesion patterns follow published tendencies only loosely; nothing trained on them has any clinical
-meaning.
-The same (VERSION, seed, cause, mode) gives the same bytes with the same OpenCV and Pillow builds.
+meaning. The same (VERSION, seed, cause, mode) gives the same bytes with the same OpenCV and Pillow.
 """
 
 from collections.abc import Callable
@@ -12,13 +11,14 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import PCG64, Generator
 
+from domain.stroke import Modality
 from training.phantom import SLICES_MM, Blob, Head, Lesion, Wedge, dwi_slice, lesion_areas
 from training.screen import CAMERA, Kind, encode, identity, photograph, screenshot
 
 VERSION = "synth@1"
 
 Channel = Literal["screenshot", "screen-photo"]
-MODALITY = "mri-dwi"
+MODALITY: Modality = "mri-dwi"
 
 
 class SyntheticImage(Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class SyntheticImage(Struct, frozen=True, kw_only=True):
     data: bytes
     kind: Kind
     channel: Channel
-    modality: str
+    modality: Modality
     text: tuple[str, ...]
 
 
@@ -43,7 +43,7 @@ class SyntheticCase(Struct, frozen=True, kw_only=True):
 
 
 def case(seed: int, *, cause: str | None = None, mode: str = "easy") -> SyntheticCase:
-    """Case number `seed`; without `cause` both are equally likely. KeyError: unknown mode or cause."""
+    """Case `seed`; without `cause` both are equally likely. KeyError: unknown mode or cause."""
     rng = Generator(PCG64(seed))
     toss = str(rng.choice(list(MODES[mode])))
     truth = cause or toss

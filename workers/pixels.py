@@ -17,11 +17,14 @@ Box = tuple[int, int, int, int]
 Gray = NDArray[np.uint8]
 """Grey picture, height x width; in a derivative 0 is blanked and anatomy is at least 1."""
 
-HEAD_AREA_MIN: Final = 0.05
-"""A region smaller than this share of the largest one is no head."""
+AREA_TO_LARGEST_MIN: Final = 0.05
+"""A region smaller than this share of the largest one is a speck."""
 
 BLACK_PERCENTILE: Final = 1.0
 WHITE_PERCENTILE: Final = 99.8
+
+TISSUE_MIN: Final = 0.15
+"""Stretched grey from which a pixel belongs to what a tile is centred on."""
 
 
 def load(derivative: bytes) -> Gray:
@@ -32,12 +35,15 @@ def load(derivative: bytes) -> Gray:
 
 def heads(gray: Gray) -> list[Box]:
     """Boxes of the heads left in a derivative, in reading order: rows of panes, left to right."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats((gray > 0).astype(np.uint8))
-    regions = stats[1:]
-    if not len(regions):
-        return []
-    kept = regions[regions[:, cv2.CC_STAT_AREA] >= HEAD_AREA_MIN * regions[:, 4].max()]
-    return reading_order([(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in kept])
+    return reading_order(regions(gray > 0))
+
+
+def regions(where: NDArray[np.bool_]) -> list[Box]:
+    """Boxes of the connected regions, without specks."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8))
+    boxes, areas = stats[1:, :4], stats[1:, cv2.CC_STAT_AREA]
+    kept = boxes[areas >= AREA_TO_LARGEST_MIN * areas.max(initial=0)]
+    return [(int(x), int(y), int(w), int(h)) for x, y, w, h in kept]
 
 
 def reading_order(boxes: list[Box]) -> list[Box]:
@@ -60,14 +66,15 @@ def tiles(derivative: bytes) -> NDArray[np.float32]:
 
 
 def tile(head: Gray) -> NDArray[np.float32]:
-    """A head's box as SIDE x SIDE in [0, 1]: contrast stretched, aspect kept, centred on black."""
-    height, width = head.shape
+    """A head as SIDE x SIDE in [0, 1]: contrast stretched, aspect kept, centred on black."""
+    bright = trimmed(stretched(head))
+    height, width = bright.shape
     scale = SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     square = np.zeros((SIDE, SIDE), np.float32)
     x, y = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
-    square[y : y + size[1], x : x + size[0]] = cv2.resize(stretched(head), size, interpolation=how)
+    square[y : y + size[1], x : x + size[0]] = cv2.resize(bright, size, interpolation=how)
     return square
 
 
@@ -78,4 +85,14 @@ def stretched(head: Gray) -> NDArray[np.float32]:
         return np.zeros(head.shape, np.float32)
     black, white = np.percentile(anatomy, (BLACK_PERCENTILE, WHITE_PERCENTILE))
     scaled = (head.astype(np.float32) - np.float32(black)) / np.float32(max(white - black, 1))
-    return np.clip(scaled, 0, 1, dtype=np.float32)
+    return np.asarray(np.clip(scaled, 0, 1), np.float32)
+
+
+def trimmed(bright: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut to the tissue, so that a faint scalp does not decide how large the brain appears."""
+    boxes = np.array(regions(cv2.GaussianBlur(bright, (0, 0), 1) > TISSUE_MIN))
+    if not boxes.size:
+        return bright
+    left, top = boxes[:, :2].min(0)
+    right, bottom = (boxes[:, :2] + boxes[:, 2:]).max(0)
+    return bright[top:bottom, left:right]

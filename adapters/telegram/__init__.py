@@ -1,0 +1,1 @@
+"""Telegram: updates come in by the inbox, the bot makes commands of them, the outbox answers."""

@@ -114,4 +114,5 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def to_eight_bits(deep: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Scales the range in use to 0..255: scanners fill only 12 of 16 bits."""
     black, white = np.percentile(deep, (0.1, 99.9))
-    return np.clip((deep - black) * (255 / max(white - black, 1)), 0, 255).astype(np.uint8)
+    scaled = (deep - black) * (255 / max(white - black, 1))
+    return np.asarray(np.clip(scaled, 0, 255), np.uint8)

@@ -55,7 +55,7 @@ def process(data: bytes) -> Ingested | Refused:
 
 
 def ingest(picture: Picture) -> Ingested:
-    """Blanks all but the heads, crops to them, holds them to the quality gate and describes them."""
+    """Blanks all but the heads, crops to them, holds them to the gate and describes them."""
     rgb = bounded(picture.rgb)
     gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
     mask = anatomy.find(rgb)

@@ -231,17 +231,20 @@ def reply_markup(params: Parameters, *, inline_only: bool = False) -> Json | Non
     if "inline_keyboard" not in markup:
         if inline_only:
             raise bad_request("inline keyboard expected")
-        return markup
-    rows = [[_button(button) for button in row] for row in markup["inline_keyboard"] if row]
+        return dict(markup)
+    given = markup["inline_keyboard"]
+    if not isinstance(given, list) or not all(isinstance(row, list) for row in given):
+        raise bad_request("can't parse reply keyboard markup JSON object")
+    rows = [[_button(button) for button in row] for row in given if row]
     if sum(map(len, rows)) > BUTTONS_MAX:
         raise bad_request("reply markup is too long")
     return {"inline_keyboard": rows} if rows else None
 
 
-def _button(button: Any) -> Json:
-    if not isinstance(button, dict):
+def _button(given: Any) -> Json:
+    if not isinstance(given, dict):
         raise _bad_button("InlineKeyboardButton must be an Object")
-    button = {name: value for name, value in button.items() if value is not None}
+    button: Json = {name: value for name, value in given.items() if value is not None}
     if not button.get("text"):
         raise _bad_button('Field "text" must be of type String')
     if not _ACTIONS & button.keys():

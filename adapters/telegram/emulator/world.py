@@ -1,25 +1,21 @@
 """The people, chats, messages and files of the emulated Telegram, in memory."""
 
 import asyncio
-import io
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 
-from PIL import Image, ImageOps, UnidentifiedImageError
-
-from adapters.telegram.emulator_rules import Json
+from adapters.telegram.emulator.photos import Size
+from adapters.telegram.emulator.rules import Json
+from adapters.telegram.emulator.updates import Clock, Updates
 
 CALLS_MAX = 100_000
 LINK_LIFE = timedelta(hours=1)
-PHOTO_SIDES_PX = (90, 320, 800, 1280)  # the thumbnails of Telegram, s, m, x and y
-JPEG_QUALITY = 85
 
-Clock = Callable[[], datetime]
 MediaKind = Literal["photo", "document"]
 
 
@@ -37,6 +33,7 @@ class Person:
     username: str | None = None
     started: bool = False
     blocked: bool = False
+    version: int = 0  # grows with every change in the chat
 
     @property
     def user(self) -> Json:
@@ -127,13 +124,15 @@ class Call:
     message_ids: list[int] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
-    """All state behind the Bot API but the update queue; the same seed gives the same ids."""
+    """All state behind the Bot API; the same seed gives the same ids."""
 
     token: str
     seed: int = 0
     clock: Clock = utc_now
+    callback_age_max: timedelta = timedelta(seconds=60)
+    webhook_retry_seconds: float = 1.0
     people: dict[int, Person] = field(default_factory=dict)
     messages: dict[int, dict[int, Message]] = field(default_factory=dict)
     files: dict[str, StoredFile] = field(default_factory=dict)
@@ -147,6 +146,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
+        first_update_id = self.random.randrange(10**8, 9 * 10**8)
+        self.updates = Updates(self.clock, first_update_id, self.touch, self.webhook_retry_seconds)
         self._last_message_id = self.random.randrange(10, 1000)
         self._changed = asyncio.Event()
 
@@ -154,19 +155,26 @@ class World:
     def bot(self) -> Json:
         """Bot API `User` of the bot; its id is the first part of the token."""
         bot_id = int(self.token.split(":")[0])
-        user = {"id": bot_id, "is_bot": True, "first_name": "ictus", "username": "ictus_demo_bot"}
-        return user
+        names = {"first_name": "ictus", "username": "ictus_demo_bot"}
+        return {"id": bot_id, "is_bot": True} | names
 
-    def touch(self) -> None:
-        """Says that something changed to all who wait for it."""
+    def touch(self, person: Person | None = None) -> None:
+        """Wakes all who wait for a change, in this person's chat or anywhere."""
         self.version += 1
+        if person:
+            person.version = self.version
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def changed(self, since: int, seconds_max: float) -> None:
-        """Returns when the version is past `since`, or when the time is over."""
-        if self.version <= since:
-            await asyncio.wait({asyncio.ensure_future(self._changed.wait())}, timeout=seconds_max)
+    def log(self, call: Call) -> None:
+        self.calls.append(call)
+        self.touch()
+
+    async def until(self, condition: Callable[[], bool], seconds_max: float) -> None:
+        """Waits until `condition` holds; it is judged after every change. Raises TimeoutError."""
+        async with asyncio.timeout(seconds_max):
+            while not condition():
+                await self._changed.wait()
 
     def number(self) -> str:
         return str(self.random.randrange(10**17, 10**18))
@@ -192,7 +200,7 @@ class World:
             reply_to,
         )
         self.messages.setdefault(person.id, {})[message.id] = message
-        self.touch()
+        self.touch(person)
         return message
 
     def find(self, chat_id: int, message_id: int) -> Message | None:
@@ -217,19 +225,14 @@ class World:
         self.media[stored.id] = {"document": shown}
         return self.media[stored.id]
 
-    async def keep_photo(self, content: bytes) -> Json:
-        """Bot API `Message` fragment {"photo": [...]}, from the smallest size to the largest.
-
-        What Pillow cannot decode is kept as it is in one size, so that a bot meets broken photos.
-        """
-        sizes = await asyncio.to_thread(photo_sizes, content) or [(90, 90, content)]
-        stored = [self.keep(jpeg, "photo.jpg", "image/jpeg", "photo") for _, _, jpeg in sizes]
-        shown = [
-            file.size | {"width": width, "height": height}
-            for file, (width, height, _) in zip(stored, sizes, strict=True)
-        ]
+    def keep_photo(self, sizes: list[Size]) -> Json:
+        """Bot API `Message` fragment {"photo": [...]}, in the order of `sizes`."""
+        shown = []
+        for width, height, jpeg in sizes:
+            stored = self.keep(jpeg, "photo.jpg", "image/jpeg", "photo")
+            shown.append(stored.size | {"width": width, "height": height})
         fragment: Json = {"photo": shown}
-        self.media.update({file.id: fragment for file in stored})
+        self.media.update({size["file_id"]: fragment for size in shown})
         return fragment
 
     def link(self, file: StoredFile) -> str:
@@ -260,32 +263,3 @@ class World:
             replied = self.find(message.person.id, message.reply_to)
             shown |= {"reply_to_message": self.shown(replied, nested=True)} if replied else {}
         return shown
-
-
-def photo_sizes(content: bytes) -> list[tuple[int, int, bytes]]:
-    """(width, height, JPEG) of each size Telegram keeps, smallest first; [] when not an image.
-
-    The largest side is at most 1280 px; orientation is applied and EXIF dropped, as clients do.
-    """
-    try:
-        image: Any = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ):
-        return []
-    longest = max(image.size)
-    sides = [side for side in PHOTO_SIDES_PX if side < longest]
-    return [_jpeg(image, side) for side in [*sides, min(longest, PHOTO_SIDES_PX[-1])]]
-
-
-def _jpeg(image: Image.Image, side: int) -> tuple[int, int, bytes]:
-    scaled = image.copy()
-    scaled.thumbnail((side, side), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    scaled.save(out, "JPEG", quality=JPEG_QUALITY)
-    return scaled.width, scaled.height, out.getvalue()

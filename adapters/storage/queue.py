@@ -1,0 +1,132 @@
+"""Queues of work, durable delays and shared notes on JetStream."""
+
+from asyncio import sleep
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from logging import getLogger
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
+
+from adapters.storage.bucket import Bucket
+from adapters.storage.nats_connection import PAUSE_SECONDS, patiently, publish, reaching
+from adapters.storage.pull import pull
+from adapters.storage.streams import SCHEDULE_ROOT, SENT_BUCKET, token
+from commands.ports import Unavailable
+
+ACK_WAIT_SECONDS = 30.0
+ACK_PENDING_MAX = 256
+DELIVERIES_UNLIMITED = -1
+
+log = getLogger(__name__)
+
+
+class JetStreamQueue:
+    """Implements `commands.ports.Queue`. Unacknowledged work comes back after `ack_wait_s`."""
+
+    def __init__(self, client: Client, ack_wait_s: float = ACK_WAIT_SECONDS) -> None:
+        self._client = client
+        self._ack_wait_s = ack_wait_s
+
+    async def publish(self, subject: str, data: bytes, *, message_id: str) -> None:
+        await patiently(partial(self._publish, subject, data, {Header.MSG_ID: message_id}))
+
+    async def schedule(self, name: str, delay_s: float, target: str, data: bytes) -> None:
+        """`target` must lie in `ictus.sched.>` too; it fires with a precision of a second."""
+        due = datetime.now(UTC) + timedelta(seconds=delay_s)
+        when: dict[str, str] = {
+            Header.SCHEDULE: f"@at {due.isoformat(timespec='milliseconds')}",
+            Header.SCHEDULE_TARGET: target,
+        }
+        await patiently(partial(self._publish, f"{SCHEDULE_ROOT}.{token(name)}", data, when))
+
+    async def consume(
+        self, stream: str, durable: str, subjects: Sequence[str]
+    ) -> AsyncIterator["Delivery"]:
+        """Several processes with one `durable` share its work; one message at a time each."""
+        while True:
+            try:
+                await self._make_consumer(stream, durable, subjects)
+                async with aclosing(pull(self._client, stream, durable, batch=1)) as messages:
+                    async for message in messages:
+                        yield Delivery(self._client, message)
+            except Unavailable:
+                if self._client.is_closed:
+                    raise
+            log.warning("deliveries of %s to %s broke off; asking again", stream, durable)
+            await sleep(PAUSE_SECONDS)
+
+    async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
+        answer = await publish(self._client, subject, data, headers)
+        if answer.error:
+            raise RuntimeError(f"JetStream refuses: {answer.error.description}")
+
+    async def _make_consumer(self, stream: str, durable: str, subjects: Sequence[str]) -> None:
+        config = ConsumerConfig(
+            name=durable,
+            durable_name=durable,
+            filter_subjects=list(subjects),
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=self._ack_wait_s,
+            max_deliver=DELIVERIES_UNLIMITED,
+            max_ack_pending=ACK_PENDING_MAX,
+        )
+        with reaching(self._client):
+            await self._client.jetstream().add_consumer(stream, config)
+
+
+class Delivery:
+    """Implements `commands.ports.Message`."""
+
+    def __init__(self, client: Client, message: Msg) -> None:
+        self._client = client
+        self._message = message
+
+    @property
+    def subject(self) -> str:
+        return self._message.subject
+
+    @property
+    def data(self) -> bytes:
+        return self._message.data
+
+    @property
+    def sequence(self) -> int:
+        return self._message.metadata.sequence.stream
+
+    @property
+    def deliveries(self) -> int:
+        """How often it was delivered, this time included."""
+        return self._message.metadata.num_delivered
+
+    async def ack(self) -> None:
+        with reaching(self._client):
+            await self._message.ack()
+
+    async def retry(self, delay_s: float) -> None:
+        with reaching(self._client):
+            await self._message.nak(delay_s)
+
+    async def working(self) -> None:
+        with reaching(self._client):
+            await self._message.in_progress()
+
+
+class BucketSlots:
+    """Implements `commands.ports.Slots`; notes are kept for seven days."""
+
+    def __init__(self, client: Client) -> None:
+        self._bucket = Bucket(client, SENT_BUCKET)
+
+    async def claim(self, key: str, value: bytes) -> bool:
+        return await self._bucket.create(key, value)
+
+    async def put(self, key: str, value: bytes) -> None:
+        await self._bucket.put(key, value)
+
+    async def get(self, key: str) -> bytes | None:
+        return await self._bucket.get(key)

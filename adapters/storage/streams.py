@@ -1,0 +1,231 @@
+"""The streams and buckets of design §7: one table, made once, checked at every start."""
+
+from asyncio import to_thread
+from hashlib import sha256
+from logging import getLogger
+from typing import Any, Literal
+from urllib.request import urlopen
+from uuid import uuid4
+
+from msgspec import Struct, json
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError, NotFoundError
+
+from adapters.storage.nats_connection import reaching
+from domain.identity import SUBJECT_ROOT
+
+SERVER_VERSION_MIN = (2, 15, 1)
+VARZ_SECONDS_MAX = 5.0
+
+LEDGER = "ICTUS_EV"
+INBOX = "ICTUS_IN"
+OUTBOX = "ICTUS_OUT"
+SCHEDULE = "ICTUS_SCHED"
+DEAD_LETTERS = "ICTUS_DLQ"
+KEYS_BUCKET = "ICTUS_KEYS"
+SENT_BUCKET = "ICTUS_SENT"
+SCHEDULE_ROOT = "ictus.sched.at"
+
+LEDGER_ID = "ictus-ledger"
+LEDGER_ORIGIN = "ictus-origin"
+Origin = Literal["demo", "site"]
+
+MINUTE, DAY = 60.0, 86_400.0
+EVENT_BYTES_MAX = 256 * 1024
+MESSAGE_BYTES_MAX = 1024 * 1024
+
+log = getLogger(__name__)
+
+
+class Unfit(Exception):
+    """The event store is not as it must be; the text says what differs and how to mend it."""
+
+
+class JetStreamState(Struct, frozen=True):
+    """The part of `/varz` that says when a write reaches the disk."""
+
+    class Inner(Struct, frozen=True):
+        class Config(Struct, frozen=True):
+            sync_always: bool = False
+
+        config: Config = Config()
+
+    jetstream: Inner = Inner()
+
+
+def bucket_subject(bucket: str) -> str:
+    return f"$KV.{bucket}"
+
+
+def token(name: str) -> str:
+    """Any name as one subject token; hashed, since names may hold people's addresses."""
+    return sha256(name.encode()).hexdigest()
+
+
+def _work_queue(name: str, subject: str, **more: Any) -> StreamConfig:
+    return StreamConfig(
+        name=name,
+        subjects=[subject],
+        retention=RetentionPolicy.WORK_QUEUE,
+        storage=StorageType.FILE,
+        max_age=30 * DAY,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        duplicate_window=DAY,
+        **more,
+    )
+
+
+def _bucket(name: str, **more: Any) -> StreamConfig:
+    """A NATS key-value bucket with history 1. Deleting stays allowed: a key is erased for real."""
+    return StreamConfig(
+        name=f"KV_{name}",
+        subjects=[f"{bucket_subject(name)}.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_msgs_per_subject=1,
+        max_msg_size=64 * 1024,
+        duplicate_window=2 * MINUTE,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        **more,
+    )
+
+
+STREAMS: tuple[StreamConfig, ...] = (
+    StreamConfig(
+        name=LEDGER,
+        subjects=[f"{SUBJECT_ROOT}.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_age=0,
+        max_msgs=-1,
+        max_bytes=-1,
+        max_msg_size=EVENT_BYTES_MAX,
+        duplicate_window=10 * MINUTE,
+        deny_delete=True,
+        deny_purge=True,
+        allow_atomic=True,
+        allow_direct=True,
+    ),
+    _work_queue(INBOX, "ictus.in.>"),
+    _work_queue(OUTBOX, "ictus.out.>"),
+    _work_queue(SCHEDULE, "ictus.sched.>", allow_msg_schedules=True, allow_rollup_hdrs=True),
+    StreamConfig(
+        name=DEAD_LETTERS,
+        subjects=["ictus.dlq.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=30 * DAY,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        duplicate_window=DAY,
+        allow_direct=True,
+    ),
+    _bucket(KEYS_BUCKET),
+    _bucket(SENT_BUCKET, max_age=7 * DAY),
+)
+# Not in StreamConfig's defaults, and deadly to a gapless ledger.
+LEDGER_MUST_NOT = ("allow_msg_ttl", "allow_msg_schedules", "allow_batched", "subject_transform")
+
+
+async def provision(client: Client, origin: Origin) -> None:
+    """Makes what is missing; raises Unfit for a stream that differs from the table, Unavailable.
+
+    The ledger's id and `origin` are set when it is made and never change.
+    """
+    for wanted in STREAMS:
+        found = await _existing(client, wanted.name or "") or await _made(client, wanted, origin)
+        _check_flags(wanted, found)
+        if wanted.name == LEDGER:
+            _check_ledger(found, origin)
+
+
+async def check_durability(
+    client: Client, monitor_url: str, *, unsafe_durability: bool = False
+) -> None:
+    """Raises Unfit unless an acknowledged event is on the disk: server version and sync policy."""
+    try:
+        _check_version(client)
+        await _check_sync(monitor_url)
+    except Unfit as unfit:
+        if not unsafe_durability:
+            raise
+        log.warning("unsafe durability: %s", unfit)
+
+
+async def _existing(client: Client, name: str) -> StreamConfig | None:
+    try:
+        with reaching(client):
+            return (await client.jetstream().stream_info(name)).config
+    except NotFoundError:
+        return None
+
+
+async def _made(client: Client, wanted: StreamConfig, origin: Origin) -> StreamConfig:
+    """If another process makes it at the same moment, its id stands."""
+    metadata = {LEDGER_ID: str(uuid4()), LEDGER_ORIGIN: origin} if wanted.name == LEDGER else None
+    try:
+        with reaching(client):
+            return (await client.jetstream().add_stream(wanted, metadata=metadata)).config
+    except BadRequestError:
+        found = await _existing(client, wanted.name or "")
+        if found is None:
+            raise
+        return found
+
+
+def _check_flags(wanted: StreamConfig, found: StreamConfig) -> None:
+    wanted_flags, found_flags = wanted.as_dict(), found.as_dict()
+    differing = [
+        f"`{flag}` is {found_flags.get(flag)!r}, must be {value!r}"
+        for flag, value in wanted_flags.items()
+        if value is not None and found_flags.get(flag) != value
+    ]
+    if wanted.name == LEDGER:
+        differing += [f"`{flag}` is set" for flag in LEDGER_MUST_NOT if found_flags.get(flag)]
+    if differing:
+        raise Unfit(
+            f"Stream {wanted.name}: {'; '.join(differing)}. Mend it with `nats stream edit`, or "
+            "move the store away and restore the ledger into an empty one."
+        )
+
+
+def _check_ledger(found: StreamConfig, origin: Origin) -> None:
+    metadata = found.metadata or {}
+    if LEDGER_ID not in metadata:
+        raise Unfit(f"Stream {LEDGER} carries no ledger id: ictus did not make it.")
+    if metadata.get(LEDGER_ORIGIN) != origin:
+        raise Unfit(
+            f"This ledger was made as `{metadata.get(LEDGER_ORIGIN)}` and is opened as `{origin}`:"
+            " use another data directory or NATS account."
+        )
+
+
+def _check_version(client: Client) -> None:
+    version = client.connected_server_version
+    if (version.major, version.minor, version.patch) < SERVER_VERSION_MIN:
+        wanted = ".".join(map(str, SERVER_VERSION_MIN))
+        raise Unfit(f"nats-server is {version}: install {wanted} or newer.")
+
+
+async def _check_sync(monitor_url: str) -> None:
+    try:
+        varz = await to_thread(_varz, monitor_url)
+    except OSError as error:
+        raise Unfit(
+            f"The monitor of nats-server does not answer at {monitor_url}, so durability cannot be"
+            " proved: set `http` in its configuration."
+        ) from error
+    if not json.decode(varz, type=JetStreamState).jetstream.config.sync_always:
+        raise Unfit(
+            "nats-server acknowledges before the disk has it: set `sync_interval: always` in the"
+            " `jetstream` block of its configuration."
+        )
+
+
+def _varz(monitor_url: str) -> bytes:
+    with urlopen(f"{monitor_url}/varz", timeout=VARZ_SECONDS_MAX) as answer:
+        body: bytes = answer.read()
+        return body

@@ -1,0 +1,165 @@
+"""What may be asked of a case."""
+
+from uuid import UUID
+
+from commands.transact import Books, Target, transact, transact_all
+from domain import case as cases
+from domain.case import Case
+from domain.events import CASE, Request, fold
+from domain.identity import Instant, case_code
+from domain.sealed import additional_data, plain
+from domain.stroke import Cause, Evidence
+
+
+async def submit_image(
+    books: Books,
+    request: Request,
+    case: UUID,
+    *,
+    item: UUID,
+    by: UUID,
+    site: str,
+    origin: cases.Origin,
+    channel: cases.Channel,
+    joined: cases.Joined,
+    sent: Instant,
+    address: str,
+    caption: str = "",
+) -> bool:
+    """An image for a case, which opens with its first. `address` says where its bytes are."""
+    opening = await _opening(books, case, by, site, origin)
+    image = cases.ImageSubmitted(
+        item=item,
+        channel=channel,
+        modality="mri",
+        joined=joined,
+        sent=sent,
+        file=plain(address),
+        caption=plain(caption) if caption else None,
+    )
+    return await transact(
+        books, request, CASE, case, lambda state: cases.submit_image(state, opening, image)
+    )
+
+
+async def split_image(
+    books: Books, request: Request, case: UUID, item: str, by: UUID
+) -> UUID | None:
+    """Moves one image (by the first digits of its id) to a new case; its id, or None if it cannot."""
+    state = await load(books, case)
+    found = next((image for id_, image in state.images.items() if id_.hex.startswith(item)), None)
+    if state.opened is None or found is None:
+        return None
+    other = await books.vault.derive("split", str(case), str(found.submitted.item))
+    moved = await _resubmitted(books, case, found.submitted)
+    opening = await _opening(books, other, by, state.opened.site, state.opened.origin)
+
+    def decide(source: Case, target: Case) -> list[list[cases.CaseEvent]]:
+        leaving = cases.move_out(source, moved.item, other, by)
+        return [leaving, cases.move_in(opening, moved, case) if leaving else []]
+
+    done = await transact_all(books, request, [Target(CASE, case), Target(CASE, other)], decide)
+    return other if done else None
+
+
+async def give_context(
+    books: Books, request: Request, case: UUID, code: str, value: str, by: UUID
+) -> bool:
+    facts = (cases.Fact(code=code, value=value),)
+    return await transact(
+        books, request, CASE, case, lambda state: cases.give_context(state, facts, by)
+    )
+
+
+async def give_opinion(
+    books: Books, request: Request, case: UUID, opinion: cases.Opinion, by: UUID
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.give_opinion(state, opinion, by)
+    )
+
+
+async def confirm_label(
+    books: Books,
+    request: Request,
+    case: UUID,
+    cause: Cause,
+    evidence: tuple[Evidence, ...],
+    rater: UUID,
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.confirm_label(state, cause, evidence, rater)
+    )
+
+
+async def record_ingestion(
+    books: Books, request: Request, case: UUID, outcome: cases.Ingestion
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.record_ingestion(state, outcome)
+    )
+
+
+async def record_prediction(
+    books: Books, request: Request, case: UUID, prediction: cases.Prediction
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.record_prediction(state, prediction)
+    )
+
+
+async def compose_answer(
+    books: Books, request: Request, case: UUID, answer: cases.AnswerComposed
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.compose_answer(state, answer)
+    )
+
+
+async def place_card(books: Books, request: Request, case: UUID, placed: cases.CardPlaced) -> bool:
+    return await transact(books, request, CASE, case, lambda state: cases.place_card(state, placed))
+
+
+async def deliver_answer(
+    books: Books, request: Request, case: UUID, delivered: cases.AnswerDelivered
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.deliver_answer(state, delivered)
+    )
+
+
+async def load(books: Books, case: UUID) -> Case:
+    """The case as it stands now; an empty one if nothing happened yet."""
+    state: Case = fold(CASE, await books.ledger.load(CASE.name, case))
+    return state
+
+
+async def load_owned(books: Books, case: UUID, person: UUID) -> Case:
+    """Like `load`, for the person it belongs to. Raises NoSuchCase, NotYours."""
+    state = await load(books, case)
+    cases.must_belong_to(state, person)
+    return state
+
+
+async def _opening(
+    books: Books, case: UUID, by: UUID, site: str, origin: cases.Origin
+) -> cases.Opened:
+    patient = await books.vault.derive("patient", str(case))
+    return cases.Opened(code=case_code(case), site=site, patient=patient, origin=origin, by=by)
+
+
+async def _resubmitted(
+    books: Books, case: UUID, image: cases.ImageSubmitted
+) -> cases.ImageSubmitted:
+    """The same image for another case: its sealed fields opened, to be sealed under the other key."""
+    history = await books.ledger.load(CASE.name, case)
+    source = next(recorded for recorded in history if recorded.event == image)
+    address = await books.vault.unseal(image.file, additional_data(source.id, "file"))
+    return cases.ImageSubmitted(
+        item=image.item,
+        channel=image.channel,
+        modality=image.modality,
+        joined="split",
+        sent=image.sent,
+        file=plain(address),
+    )

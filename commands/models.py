@@ -1,0 +1,59 @@
+"""What may be asked of models: register a bundle, promote it, retire it; and which one serves."""
+
+from collections.abc import Mapping
+from uuid import UUID, uuid5
+
+from commands.ports import Blobs
+from commands.register import Register
+from commands.transact import Books, transact
+from domain import model as models
+from domain.events import MODEL, Request
+from domain.model import Model, ModelRole
+
+MODEL_SPACE = UUID("6f0f6a3e-5c5d-5f3e-9d55-8a1f0a4f7c11")
+
+
+def model_id(sha256: str) -> UUID:
+    """A release is named by the hash of its ONNX file."""
+    return uuid5(MODEL_SPACE, sha256)
+
+
+async def register(
+    books: Books,
+    blobs: Blobs,
+    request: Request,
+    registered: models.Registered,
+    files: Mapping[str, bytes],
+) -> bool:
+    """Stores a checked bundle's files and registers it."""
+    for name, data in files.items():
+        await blobs.put(bundle_key(registered.sha256, name), data)
+    return await transact(
+        books,
+        request,
+        MODEL,
+        model_id(registered.sha256),
+        lambda state: models.register(state, registered),
+    )
+
+
+async def promote(books: Books, request: Request, model: UUID, role: ModelRole) -> bool:
+    """Raises NotHere when this ledger must not be served by that model."""
+    origin = (await books.ledger.head()).origin
+    return await transact(
+        books, request, MODEL, model, lambda state: models.promote(state, role, origin)
+    )
+
+
+async def retire(books: Books, request: Request, model: UUID, reason: str) -> bool:
+    return await transact(books, request, MODEL, model, lambda state: models.retire(state, reason))
+
+
+async def serving(register: Register) -> tuple[UUID, Model] | None:
+    """The model promoted last to a role that answers, if any."""
+    models_by_age = await register.refresh()
+    return next(((id_, m) for id_, m in reversed(list(models_by_age.items())) if m.serves), None)
+
+
+def bundle_key(sha256: str, name: str) -> str:
+    return f"model/{sha256}/{name}"

@@ -1,0 +1,44 @@
+"""`ictus dataset …`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ictus.cli.options import AsOf, Data, Json, house, put_json, sequence_of, tell
+
+
+def build(
+    *,
+    out: Path,
+    as_of: AsOf = None,
+    spec: Annotated[
+        Path | None, Parameter(help="TOML file; without it, every labelled case.")
+    ] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Builds a dataset from the ledger: rows, images and a manifest with its Merkle root.
+
+    Parameters
+    ----------
+    out
+        A new folder.
+    """
+    asyncio.run(_build(out, as_of, spec, data, json))
+
+
+async def _build(
+    out: Path, as_of: str | None, spec: Path | None, data: str | None, json: bool
+) -> None:
+    from ictus.datasets import build_dataset
+
+    async with house(data) as opened:
+        tell("reading the ledger")
+        manifest = await build_dataset(opened, out, await sequence_of(opened, as_of), spec)
+    if json:
+        put_json(manifest)
+        return
+    tell(f"{manifest.rows} rows as of sequence {manifest.as_of} in {out}")
+    print(manifest.root)  # noqa: T201  the command's result

@@ -1,0 +1,51 @@
+"""What went wrong, as a sentence on stderr and an exit code.
+
+0 ok, 1 unexpected, 2 usage, 3 not found, 4 verification failed, 5 precondition or conflict,
+6 dependency unavailable, 7 partial, 130 interrupted.
+"""
+
+import asyncio
+import sys
+import traceback
+
+OK, UNEXPECTED, USAGE, NOT_FOUND, UNVERIFIED, PRECONDITION, UNAVAILABLE, PARTIAL = range(8)
+INTERRUPTED = 130
+
+BY_NAME = {
+    "AlreadyRunning": PRECONDITION,
+    "BadSetting": USAGE,
+    "BundleRefused": UNVERIFIED,
+    "BadTime": USAGE,
+    "Conflict": PRECONDITION,
+    "Damaged": UNVERIFIED,
+    "Erased": NOT_FOUND,
+    "Missing": NOT_FOUND,
+    "NoSuchCase": NOT_FOUND,
+    "NotInstalled": UNAVAILABLE,
+    "Refused": PRECONDITION,
+    "Unavailable": UNAVAILABLE,
+    "Unfit": PRECONDITION,
+}
+"""By class name, bases included, so that nothing needs importing to say that nothing is wrong."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Tells the error on stderr unless it ends the process on purpose."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else UNEXPECTED
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()
+        return OK
+    if isinstance(error, BaseExceptionGroup):
+        return exit_code(error.exceptions[0])
+    for kind in type(error).__mro__:
+        if kind.__name__ in BY_NAME:
+            sys.stderr.write(f"ictus: {error}\n")
+            return BY_NAME[kind.__name__]
+    sys.stderr.write(
+        "ictus: this should not have happened; please report it with the lines below\n"
+    )
+    traceback.print_exception(error, file=sys.stderr)
+    return UNEXPECTED

@@ -1,0 +1,99 @@
+"""`ictus up`, `ictus demo` and `ictus run`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ictus.cli.options import DEMO, Data, Json, read_settings, tell
+from ictus.settings import Settings
+
+
+def up(
+    *,
+    data: Data = None,
+    unsafe_durability: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Runs everything on this machine until Ctrl-C; needs ICTUS_TELEGRAM__TOKEN.
+
+    Parameters
+    ----------
+    unsafe_durability
+        Start even where an acknowledged event may be lost. For development only.
+    """
+    asyncio.run(_up(data, unsafe_durability))
+
+
+def demo(
+    *,
+    cases: int = 12,
+    chaos: int = 0,
+    seed: int = 1,
+    model: Annotated[bool, Parameter(name="--model", negative="--no-model")] = True,
+    image: Path | None = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Plays synthetic cases through the real stack and shows what happened.
+
+    Parameters
+    ----------
+    cases
+        How many cases synthetic clinicians send.
+    chaos
+        How many times a random role or server gets SIGKILL meanwhile.
+    seed
+        Of the cases and the chaos.
+    model
+        With --no-model everything but the prediction works: collection only.
+    image
+        A picture of your own, sent as one more case.
+    """
+    from ictus.demo.play import Plan, play
+
+    plan = Plan(cases=cases, chaos=chaos, seed=seed, model=model, image=image)
+    settings = read_settings(data or DEMO, origin="demo")
+    raise SystemExit(asyncio.run(play(plan, settings, json)))
+
+
+def run(*roles: str, data: Data = None) -> None:
+    """Runs one or several roles in this process.
+
+    Parameters
+    ----------
+    roles
+        inbox, bot, ingest, inference, answer, outbox, projector.
+    """
+    from ictus.roles import ROLES, run_roles
+    from ictus.settings import BadSetting
+
+    unknown = [name for name in roles if name not in ROLES]
+    if unknown or not roles:
+        raise BadSetting(f"name roles to run, of: {', '.join(ROLES)}")
+    asyncio.run(run_roles(roles, _addressed(data)))
+
+
+def _addressed(data: str | None) -> Settings:
+    """Settings with addresses: as set, or of the embedded servers that `ictus up` runs here."""
+    from ictus.stack import located
+
+    settings = read_settings(data)
+    return settings if settings.nats.url and settings.postgres.dsn else located(settings)
+
+
+async def _up(data: str | None, unsafe_durability: bool) -> None:
+    from ictus.roles import bot_api
+    from ictus.stack import start_roles, start_servers
+    from ictus.supervisor import Supervisor
+
+    settings = read_settings(data, unsafe_durability=unsafe_durability or None)
+    bot_api(settings)
+    async with Supervisor(settings.folder / "run") as supervisor:
+        tell("starting NATS and PostgreSQL")
+        settings = await start_servers(supervisor, settings)
+        tell("starting all roles; the bot takes some seconds")
+        await start_roles(supervisor, settings)
+        tell(f"ictus is up; logs in {settings.folder / 'run'}; Ctrl-C stops it")
+        await supervisor.wait()
+    tell("stopped")

@@ -1,0 +1,1 @@
+"""The demo: synthetic clinicians, the real bot code, every role, and what came of it."""

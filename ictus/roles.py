@@ -1,0 +1,196 @@
+"""The roles: what runs where. One table; the supervisor, compose.yaml and the tests read it."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
+
+from adapters.storage.streams import INBOX, LEDGER, OUTBOX, SCHEDULE
+from adapters.telegram.api import BotApi
+from ictus.settings import BadSetting, Settings
+from ictus.telemetry import health, log_json
+from ictus.wiring import House, open_house
+from workers.reactor import Reaction, aggregate_key, on_event, run
+
+Work = Coroutine[Any, Any, Any]
+
+
+class Role(NamedTuple):
+    """A process of its own. `start` opens what it needs on the stack and gives the loops to run."""
+
+    summary: str
+    start: Callable[[House, AsyncExitStack], Awaitable[Sequence[Work]]]
+
+
+async def inbox(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from adapters.telegram import inbox
+
+    telegram = house.settings.telegram
+    api = await stack.enter_async_context(bot_api(house.settings))
+    if not telegram.webhook_url:
+        return [inbox.poll(api, house.queue)]
+    if not telegram.webhook_secret:
+        raise BadSetting("ICTUS_TELEGRAM__WEBHOOK_SECRET must be set with a webhook URL")
+    return [
+        inbox.receive(
+            api,
+            house.queue,
+            telegram.webhook_url,
+            telegram.webhook_secret,
+            telegram.webhook_host,
+            telegram.webhook_port,
+        )
+    ]
+
+
+async def bot(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from adapters.telegram import bot
+    from adapters.telegram.desk import Desk
+
+    settings = house.settings
+    desk = Desk(
+        books=house.books,
+        queue=house.queue,
+        database=house.database,
+        models=house.models(),
+        examinations=house.examinations(),
+        bot_id=bot_api(settings).bot_id,
+        origin="demo" if settings.origin == "demo" else "bot",
+    )
+    reaction = bot.BotReaction(desk, settings.telegram.token)
+    return [
+        run(
+            Reaction(bot.ROLE, INBOX, bot.SUBJECTS, reaction.react, bot.chat_key, reaction.give_up),
+            house.queue,
+        )
+    ]
+
+
+async def ingest(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from adapters.telegram.photos import TelegramPhotos
+    from workers.ingest import worker
+    from workers.ingest.sandbox import Sandbox
+
+    api = await stack.enter_async_context(bot_api(house.settings))
+    sandbox = await stack.enter_async_context(Sandbox())
+    means = worker.Ingest(house.books, house.blobs, TelegramPhotos(api), sandbox.process)
+    return [
+        run(
+            Reaction(
+                worker.ROLE,
+                LEDGER,
+                worker.SUBJECTS,
+                on_event(means.react),
+                aggregate_key,
+                on_event(means.give_up),
+            ),
+            house.queue,
+        )
+    ]
+
+
+async def inference(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from workers.inference import schedule, worker
+
+    means = worker.Inference(house.books, house.blobs, house.settings.folder / "models")
+    when = schedule.Schedule(house.books.ledger, house.queue)
+    return [
+        run(
+            Reaction(schedule.ROLE, LEDGER, schedule.SUBJECTS, on_event(when.react), aggregate_key),
+            house.queue,
+        ),
+        run(
+            Reaction(
+                worker.ROLE,
+                SCHEDULE,
+                worker.SUBJECTS,
+                means.react,
+                worker.case_key,
+                means.give_up,
+            ),
+            house.queue,
+        ),
+    ]
+
+
+async def answer(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from workers import answer
+
+    means = answer.Answer(
+        house.books, house.queue, house.models(), house.examinations(), house.people()
+    )
+    return [
+        run(
+            Reaction(answer.ROLE, LEDGER, answer.SUBJECTS, on_event(means.react), aggregate_key),
+            house.queue,
+        )
+    ]
+
+
+async def outbox(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from adapters.telegram import outbox
+
+    api = await stack.enter_async_context(bot_api(house.settings))
+    means = outbox.Outbox(house.books, api, house.slots, outbox.Pace())
+    return [
+        run(
+            Reaction(outbox.ROLE, OUTBOX, outbox.SUBJECTS, means.react, outbox.chat_key),
+            house.queue,
+        )
+    ]
+
+
+async def projector(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from projections import PROJECTIONS, runner
+
+    return [
+        runner.run(projection, house.books.ledger, house.database)
+        for projection in PROJECTIONS.values()
+    ]
+
+
+ROLES: dict[str, Role] = {
+    "inbox": Role("keeps every Telegram update before Telegram hears it arrived", inbox),
+    "bot": Role("makes commands of updates", bot),
+    "ingest": Role("fetches, de-identifies and keeps images", ingest),
+    "inference": Role("predicts when a case is due", inference),
+    "answer": Role("makes messages of what happened", answer),
+    "outbox": Role("says them in Telegram", outbox),
+    "projector": Role("keeps the read models in Postgres", projector),
+}
+
+
+async def run_roles(names: Sequence[str], settings: Settings) -> None:
+    """Runs roles in this process until SIGTERM or SIGINT."""
+    label = "+".join(names)
+    log_json(label, settings.log_level)
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house(settings, label))
+        loops = [work for name in names for work in await ROLES[name].start(house, stack)]
+        await stack.enter_async_context(
+            health(settings.health.host, settings.health.port, lambda: house.client.is_connected)
+        )
+        await _until_stopped(loops)
+
+
+def bot_api(settings: Settings) -> BotApi:
+    """Raises BadSetting without a token."""
+    if not settings.telegram.token:
+        raise BadSetting("ICTUS_TELEGRAM__TOKEN is not set: get one from @BotFather")
+    return BotApi(settings.telegram.token, settings.telegram.api)
+
+
+async def _until_stopped(loops: Sequence[Work]) -> None:
+    """A loop that ends takes the process with it: the supervisor starts it afresh."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    stopped = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done - {stopped}:
+        task.result()

@@ -1,0 +1,83 @@
+"""Logs as JSON on stderr, with an allow-list of what may appear; and each role's health endpoint."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+ALLOWED = frozenset(
+    {
+        "attempt",
+        "cause",
+        "child",
+        "code",
+        "events",
+        "model",
+        "ms",
+        "outcome",
+        "port",
+        "projection",
+        "reaction",
+        "seconds",
+        "sequence",
+        "stream",
+    }
+)
+"""Extra fields a log line may carry: ids, enums and numbers; a payload has no way in."""
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: time, level, role, logger, message and allowed extras."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "role": self._role,
+            "logger": record.name,
+            "message": record.getMessage() if record.name.startswith("ictus") else record.msg,
+        }
+        line |= {name: value for name, value in vars(record).items() if name in ALLOWED}
+        if record.exc_info and record.exc_info[0]:
+            line["cause"] = record.exc_info[0].__name__
+        return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def log_json(role: str, level: str = "INFO") -> None:
+    """Sends all logs of this process to stderr as JSON lines."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(role))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("ictus").setLevel(level)
+
+
+@asynccontextmanager
+async def health(host: str, port: int, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
+    """Serves /livez (the loop turns) and /readyz (`is_ready`) while the body runs."""
+
+    async def live(request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(request: web.Request) -> web.Response:
+        word = is_ready()
+        return web.json_response({"ready": word}, status=200 if word else 503)
+
+    app = web.Application()
+    app.router.add_get("/livez", live)
+    app.router.add_get("/readyz", ready)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()

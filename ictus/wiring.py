@@ -1,0 +1,92 @@
+"""Connects ports to their adapters, for one process."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import uuid4
+
+from nats.aio.client import Client
+
+from adapters.storage.blobs import open_blobs
+from adapters.storage.jetstream import JetStreamLedger
+from adapters.storage.nats_connection import connect
+from adapters.storage.postgres import PostgresDatabase
+from adapters.storage.queue import BucketSlots, JetStreamQueue
+from adapters.storage.streams import check_durability, provision
+from adapters.storage.vault import NatsVault, load_master_key
+from commands.examinations import publish_catalogue
+from commands.ports import Blobs, Database, Queue, Slots
+from commands.register import Register
+from commands.transact import Books, from_outside
+from domain.events import EXAMINATION, MODEL, PERSON, Request
+from domain.identity import Instant
+from ictus.settings import Settings
+
+
+class SystemClock:
+    def now(self) -> Instant:
+        return datetime.now(UTC)
+
+
+class House(NamedTuple):
+    """Everything one process works with. Postgres connects on first use."""
+
+    settings: Settings
+    client: Client
+    books: Books
+    queue: Queue
+    slots: Slots
+    blobs: Blobs
+    database: Database
+
+    def models(self) -> Register:
+        return Register(self.books.ledger, MODEL)
+
+    def examinations(self) -> Register:
+        return Register(self.books.ledger, EXAMINATION)
+
+    def people(self) -> Register:
+        return Register(self.books.ledger, PERSON)
+
+    def operator(self) -> Request:
+        """A request of whoever runs the command line."""
+        return from_outside(self.books, uuid4(), "system", "cli")
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, name: str) -> AsyncIterator[House]:
+    """Raises Unavailable when NATS does not answer."""
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(await connect(settings.nats.url, f"ictus-{name}"))
+        database = await stack.enter_async_context(PostgresDatabase(settings.postgres.dsn))
+        vault = NatsVault(client, load_master_key(settings.master_key))
+        yield House(
+            settings=settings,
+            client=client,
+            books=Books(JetStreamLedger(client), vault, SystemClock()),
+            queue=JetStreamQueue(client),
+            slots=BucketSlots(client),
+            blobs=open_blobs(
+                settings.blobs_url,
+                endpoint=settings.blobs.endpoint,
+                access_key=settings.blobs.access_key,
+                secret_key=settings.blobs.secret_key,
+                region=settings.blobs.region,
+                secure=settings.blobs.secure,
+            ),
+            database=database,
+        )
+
+
+async def furnish(house: House) -> None:
+    """What must stand before any role starts: streams, proven durability, the advice catalogue.
+
+    Raises Unfit when the event store is not as it must be.
+    """
+    settings = house.settings
+    await check_durability(
+        house.client, settings.nats.monitor_url, unsafe_durability=settings.unsafe_durability
+    )
+    await provision(house.client, settings.origin)
+    await publish_catalogue(house.books, house.operator())

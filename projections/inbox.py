@@ -1,0 +1,222 @@
+"""The bot's view: whose cases there are, how far each has come, and which card stands for which."""
+
+from collections.abc import Iterator, Sequence
+from string import hexdigits
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from commands.ports import Db
+from domain.case import (
+    AnswerComposed,
+    AnswerDelivered,
+    CardPlaced,
+    ImageIngested,
+    ImageQuarantined,
+    ImageRejected,
+    ImagesMoved,
+    ImageSubmitted,
+    LabelConfirmed,
+    LabelRevised,
+    Opened,
+    PredictionDeclined,
+    PredictionProduced,
+)
+from domain.events import Recorded
+from domain.identity import Instant
+from domain.stroke import Cause
+from projections.projection import Change, execute
+
+UUID_PREFIX_CHARACTERS_MIN = 4
+
+# `answer` is the one composed for the present prediction; a new image makes both out of date.
+DDL = """
+CREATE TABLE cases (
+    case_id uuid PRIMARY KEY,
+    code text NOT NULL,
+    site text NOT NULL,
+    person uuid NOT NULL,
+    opened_at timestamptz NOT NULL,
+    prediction uuid,
+    top text,
+    top_permille integer,
+    abstained boolean NOT NULL DEFAULT false,
+    answer uuid,
+    answered boolean NOT NULL DEFAULT false,
+    label text
+);
+CREATE INDEX cases_code ON cases (lower(replace(code, '-', '')));
+CREATE INDEX cases_person ON cases (person, opened_at DESC);
+CREATE INDEX cases_opened ON cases (opened_at DESC);
+CREATE TABLE images (
+    case_id uuid NOT NULL,
+    item uuid NOT NULL,
+    sequence bigint NOT NULL,
+    sent_at timestamptz NOT NULL,
+    outcome text,
+    PRIMARY KEY (case_id, item)
+);
+CREATE INDEX images_sent ON images (sent_at);
+CREATE TABLE cards (card uuid PRIMARY KEY, case_id uuid NOT NULL);
+CREATE VIEW overview AS
+SELECT case_id, code, site, person, opened_at, sent_at, pending, usable, rejected, quarantined,
+    CASE
+        WHEN label IS NOT NULL THEN 'labelled'
+        WHEN pending > 0 THEN 'receiving'
+        WHEN NOT answered THEN 'waiting'
+        WHEN abstained THEN 'abstained'
+        ELSE 'answered'
+    END AS state,
+    top, top_permille, label
+FROM cases CROSS JOIN LATERAL (
+    SELECT max(sent_at) AS sent_at,
+        count(*) FILTER (WHERE outcome IS NULL) AS pending,
+        count(*) FILTER (WHERE outcome = 'usable') AS usable,
+        count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
+        count(*) FILTER (WHERE outcome = 'quarantined') AS quarantined
+    FROM images WHERE images.case_id = cases.case_id
+) AS counted;
+"""
+OPEN = "INSERT INTO cases (case_id, code, site, person, opened_at) VALUES ($1, $2, $3, $4, $5)"
+SUBMIT = "INSERT INTO images (case_id, item, sequence, sent_at) VALUES ($1, $2, $3, $4)"
+INGEST = "UPDATE images SET outcome = $3 WHERE case_id = $1 AND item = $2"
+OUTDATE = "UPDATE cases SET answer = NULL, answered = false WHERE case_id = $1"
+MOVE_OUT = "DELETE FROM images WHERE case_id = $1 AND item = ANY($2)"
+PREDICT = """
+UPDATE cases SET prediction = $2, top = $3, top_permille = $4, abstained = $5,
+    answer = NULL, answered = false
+WHERE case_id = $1
+"""
+COMPOSE = "UPDATE cases SET answer = $2 WHERE case_id = $1 AND prediction = $3"
+DELIVER = "UPDATE cases SET answered = true WHERE case_id = $1 AND answer = $2"
+PLACE = "INSERT INTO cards VALUES ($2, $1) ON CONFLICT (card) DO UPDATE SET case_id = $1"
+LABEL = "UPDATE cases SET label = $2 WHERE case_id = $1"
+
+
+async def apply(db: Db, batch: Sequence[Recorded]) -> None:
+    await execute(db, (change for recorded in batch for change in changes(recorded)))
+
+
+def changes(recorded: Recorded) -> Iterator[Change]:
+    case_id, event_id = recorded.aggregate_id, recorded.id
+    match recorded.event:
+        case Opened() as opened:
+            time = recorded.envelope.time
+            yield Change(OPEN, (case_id, opened.code, opened.site, opened.by, time))
+        case ImageSubmitted() as image:
+            yield Change(SUBMIT, (case_id, image.item, recorded.sequence, image.sent))
+        case ImageIngested(item=item):
+            yield Change(INGEST, (case_id, item, "usable"))
+            yield Change(OUTDATE, (case_id,))
+        case ImageRejected(item=item):
+            yield Change(INGEST, (case_id, item, "rejected"))
+        case ImageQuarantined(item=item):
+            yield Change(INGEST, (case_id, item, "quarantined"))
+        case ImagesMoved(direction="out", items=items):
+            yield Change(MOVE_OUT, (case_id, list(items)))
+        case PredictionProduced(ranked=((top, permille), *_), chosen=chosen):
+            yield Change(PREDICT, (case_id, event_id, top, permille, len(chosen) != 1))
+        case PredictionDeclined():
+            yield Change(PREDICT, (case_id, event_id, None, None, True))
+        case AnswerComposed(prediction=prediction):
+            yield Change(COMPOSE, (case_id, event_id, prediction))
+        case AnswerDelivered(answer=answer):
+            yield Change(DELIVER, (case_id, answer))
+        case CardPlaced(card=card):
+            yield Change(PLACE, (case_id, card))
+        case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
+            yield Change(LABEL, (case_id, cause))
+
+
+# Queries
+
+State = Literal["receiving", "waiting", "answered", "abstained", "labelled"]
+
+
+class CaseLine(Struct, frozen=True):
+    """A case in a list. `sent_at` is when its last image was sent; `pending` images await ingest.
+
+    `state`: receiving images, waiting for an answer, answered, abstained (the model did not choose,
+    or the question does not apply), labelled (the final cause is known, whatever came before).
+    """
+
+    case_id: UUID
+    code: str
+    site: str
+    person: UUID
+    opened_at: Instant
+    sent_at: Instant | None
+    pending: int
+    usable: int
+    rejected: int
+    quarantined: int
+    state: State
+    top: Cause | None
+    top_permille: int | None
+    label: Cause | None
+
+
+async def recent_case(db: Db, person: UUID, since: Instant) -> UUID | None:
+    """The person's case with the last image sent at `since` or later, which a new photo joins."""
+    found: UUID | None = await db.fetchval(
+        "SELECT case_id FROM inbox.images JOIN inbox.cases USING (case_id)"
+        " WHERE person = $1 AND sent_at >= $2 ORDER BY sent_at DESC, sequence DESC LIMIT 1",
+        person,
+        since,
+    )
+    return found
+
+
+async def cases_of(db: Db, person: UUID, limit: int, offset: int = 0) -> list[CaseLine]:
+    """Newest first."""
+    found = await db.fetch(
+        "SELECT * FROM inbox.overview WHERE person = $1"
+        " ORDER BY opened_at DESC, case_id LIMIT $2 OFFSET $3",
+        person,
+        limit,
+        offset,
+    )
+    return [CaseLine(**row) for row in found]
+
+
+async def latest(db: Db, limit: int, state: State | None = None) -> list[CaseLine]:
+    """Newest first, of everybody."""
+    found = await db.fetch(
+        "SELECT * FROM inbox.overview WHERE $2::text IS NULL OR state = $2"
+        " ORDER BY opened_at DESC, case_id LIMIT $1",
+        limit,
+        state,
+    )
+    return [CaseLine(**row) for row in found]
+
+
+async def one(db: Db, case: UUID) -> CaseLine | None:
+    found = await db.fetchrow("SELECT * FROM inbox.overview WHERE case_id = $1", case)
+    return CaseLine(**found) if found else None
+
+
+async def case_by_card(db: Db, card: UUID) -> UUID | None:
+    found: UUID | None = await db.fetchval("SELECT case_id FROM inbox.cards WHERE card = $1", card)
+    return found
+
+
+async def find(db: Db, text: str) -> list[CaseLine]:
+    """Cases whose code is `text`, dash and letter case aside, or whose UUID begins with it."""
+    word = text.strip().replace("-", "").lower()
+    first, last = _uuid_range(word)
+    found = await db.fetch(
+        "SELECT * FROM inbox.overview WHERE lower(replace(code, '-', '')) = $1"
+        " OR case_id BETWEEN $2 AND $3 ORDER BY opened_at DESC, case_id",
+        word,
+        first,
+        last,
+    )
+    return [CaseLine(**row) for row in found]
+
+
+def _uuid_range(prefix: str) -> tuple[UUID | None, UUID | None]:
+    """The UUIDs with this prefix; None, None when it is none or too short to mean one."""
+    if not UUID_PREFIX_CHARACTERS_MIN <= len(prefix) <= 32 or not set(prefix) <= set(hexdigits):
+        return None, None
+    return UUID(prefix.ljust(32, "0")), UUID(prefix.ljust(32, "f"))

@@ -1,0 +1,147 @@
+"""Inference: a case is due; predict from all its images with the model that serves, if any."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Literal
+from uuid import UUID, uuid5
+
+from msgspec.structs import replace
+
+from commands import cases, models, objects
+from commands.ports import Blobs, Message
+from commands.register import Register
+from commands.transact import Books, because
+from domain.case import (
+    Case,
+    Prediction as PredictionEvent,
+    PredictionDeclined,
+    PredictionProduced,
+    needs_prediction,
+)
+from domain.events import CASE, MODEL, Request, fold
+from domain.model import TASK, Model
+from domain.stroke import PREDICTED, Cause
+from workers.inference.classifier import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    Classifier,
+    NothingToSee,
+    Prediction,
+)
+from workers.inference.schedule import DUE_ROOT
+from workers.reactor import Done, Ignored, Outcome
+
+ROLE = "inference"
+SUBJECTS = (f"{DUE_ROOT}.>",)
+BUNDLE_FILES = (MANIFEST_FILE, MODEL_FILE)
+
+log = logging.getLogger("ictus.inference")
+
+
+class Inference:
+    """Keeps the serving model loaded; `cache` is where bundles are unpacked."""
+
+    def __init__(self, books: Books, blobs: Blobs, cache: Path) -> None:
+        self._books, self._blobs, self._cache = books, blobs, cache
+        self._models = Register(books.ledger, MODEL)
+        self._loaded: tuple[str, Classifier] | None = None
+
+    async def react(self, message: Message) -> Outcome:
+        """One due case; a case that changed meanwhile will be due again."""
+        serving = await models.serving(self._models)
+        if serving is None:
+            return Ignored()
+        case_id = case_of(message)
+        history = await self._books.ledger.load(CASE.name, case_id)
+        case: Case = fold(CASE, history)
+        model_id, model = serving
+        if not needs_prediction(case, model_id):
+            return Ignored()
+        request = _request(because(self._books, history[-1], ROLE), case, model_id)
+        prediction = await self._predict(case_id, case, model_id, model)
+        done = await cases.record_prediction(self._books, request, case_id, prediction)
+        return Done() if done else Ignored()
+
+    async def give_up(self, message: Message) -> None:
+        """Prediction failed again and again: the case says so instead of staying silent."""
+        serving = await models.serving(self._models)
+        if serving is None:
+            return
+        case_id = case_of(message)
+        history = await self._books.ledger.load(CASE.name, case_id)
+        case: Case = fold(CASE, history)
+        request = _request(because(self._books, history[-1], ROLE), case, serving[0])
+        declined = _declined(case, serving[0], "failed")
+        await cases.record_prediction(self._books, request, case_id, declined)
+
+    async def _predict(
+        self, case_id: UUID, case: Case, model_id: UUID, model: Model
+    ) -> PredictionEvent:
+        classifier = await self._classifier(model)
+        images = [
+            await objects.fetch(self._blobs, self._books.vault, case_id, digest)
+            for digest in case.inputs
+        ]
+        try:
+            predicted = await asyncio.to_thread(classifier.predict, images, af=case.af)
+        except NothingToSee:
+            return _declined(case, model_id, "out-of-distribution")
+        assert model.registered is not None
+        return PredictionProduced(
+            task=TASK,
+            inputs=case.inputs,
+            af=case.af,
+            ranked=predicted.ranked,
+            chosen=_chosen(predicted),
+            interval=predicted.interval_permille,
+            attention=predicted.attention_permille,
+            model=model_id,
+            model_sha256=model.registered.sha256,
+            role=model.role or "",
+            runtime=predicted.runtime,
+        )
+
+    async def _classifier(self, model: Model) -> Classifier:
+        assert model.registered is not None
+        sha256 = model.registered.sha256
+        if self._loaded is None or self._loaded[0] != sha256:
+            folder = await self._unpacked(sha256)
+            self._loaded = sha256, await asyncio.to_thread(Classifier.load, folder)
+            log.info("model loaded", extra={"model": sha256})
+        return self._loaded[1]
+
+    async def _unpacked(self, sha256: str) -> Path:
+        """The bundle's folder in the cache, fetched from the objects the first time."""
+        folder = self._cache / sha256
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        for name in BUNDLE_FILES:
+            data = await self._blobs.get(models.bundle_key(sha256, name))
+            await asyncio.to_thread((folder / name).write_bytes, data)
+        return folder
+
+
+def case_of(message: Message) -> UUID:
+    return UUID(message.subject.rsplit(".", 1)[1])
+
+
+def case_key(message: Message) -> str:
+    """One prediction of a case at a time: `<part>.case.<id>`."""
+    return ".".join(message.subject.split(".")[4:])
+
+
+def _declined(
+    case: Case, model: UUID, reason: Literal["out-of-distribution", "failed"]
+) -> PredictionDeclined:
+    return PredictionDeclined(
+        task=TASK, inputs=case.inputs, af=case.af, reason=reason, model=model
+    )
+
+
+def _chosen(predicted: Prediction) -> tuple[Cause, ...]:
+    return predicted.ranked[0][:1] if predicted.decision == "answer" else PREDICTED
+
+
+def _request(because: Request, case: Case, model: UUID) -> Request:
+    """One request per (inputs, context, model), whatever event made the case due."""
+    return replace(because, id=uuid5(model, "/".join((*case.inputs, case.af, because.id.hex))))

@@ -1,0 +1,111 @@
+"""Ingest: an image was submitted; fetch it, de-identify it, keep it, say what came of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from uuid import UUID
+
+from commands import cases, objects
+from commands.ports import Blobs, Missing, Photos, TooLarge
+from commands.transact import Books, because
+from domain.case import (
+    ImageIngested,
+    ImageQuarantined,
+    ImageRejected,
+    ImageSubmitted,
+    Ingestion,
+    Reason,
+)
+from domain.events import Recorded
+from domain.sealed import additional_data, plain
+from workers.ingest.pipeline import PROFILE, Ingested, Refused
+from workers.reactor import Done, Ignored, Outcome
+
+ROLE = "ingest"
+SUBJECTS = ("ictus.ev.*.case.*.image-submitted",)
+ORIGINALS = "original/"
+
+
+class Ingest(NamedTuple):
+    """The worker's means. `process` turns bytes into an outcome, away from the event loop."""
+
+    books: Books
+    blobs: Blobs
+    photos: Photos
+    process: Callable[[bytes], Awaitable[Ingested | Refused]]
+
+    async def react(self, recorded: Recorded) -> Outcome:
+        """One image-submitted event gets exactly one outcome."""
+        match recorded.event:
+            case ImageSubmitted(item=item):
+                if not await self._is_waiting(recorded.aggregate_id, item):
+                    return Ignored()
+                return await self._record(recorded, await self._ingest(recorded, recorded.event))
+        return Ignored()
+
+    async def give_up(self, recorded: Recorded) -> None:
+        """The image failed again and again: the clinician is told, the letter is kept."""
+        if isinstance(recorded.event, ImageSubmitted):
+            await self._record(recorded, _rejected(recorded.event, "failed"))
+
+    async def _is_waiting(self, case: UUID, item: UUID) -> bool:
+        return item in (await cases.load(self.books, case)).waiting
+
+    async def _record(self, recorded: Recorded, outcome: Ingestion) -> Outcome:
+        request = because(self.books, recorded, ROLE)
+        done = await cases.record_ingestion(self.books, request, recorded.aggregate_id, outcome)
+        return Done() if done else Ignored()
+
+    async def _ingest(self, recorded: Recorded, image: ImageSubmitted) -> Ingestion:
+        aad = additional_data(recorded.id, "file")
+        address = await self.books.vault.unseal(image.file, aad)
+        try:
+            data = await self.photos.fetch(address)
+        except Missing:
+            return _rejected(image, "source-gone")
+        except TooLarge:
+            return _rejected(image, "too-large")
+        outcome = await self.process(data)
+        if isinstance(outcome, Ingested):
+            return await self._keep(recorded.aggregate_id, image, data, outcome)
+        if outcome.outcome == "rejected":
+            return _rejected(image, outcome.reason)
+        return await self._quarantine(recorded.aggregate_id, image, data, outcome)
+
+    async def _keep(
+        self, case: UUID, image: ImageSubmitted, data: bytes, ingested: Ingested
+    ) -> ImageIngested:
+        original = await self._store(case, data, ORIGINALS)
+        await self._store(case, ingested.derivative)
+        return ImageIngested(
+            item=image.item,
+            modality=image.modality,
+            derivative=ingested.sha256,
+            pixels=ingested.pixel_sha256,
+            original=plain(original),
+            width=ingested.width,
+            height=ingested.height,
+            source=ingested.source,
+            profile=PROFILE,
+            phash=ingested.phash,
+            heads=ingested.head,
+            masked_permille=ingested.masked_permille,
+            quality=dict(ingested.quality),
+            warnings=tuple(ingested.warnings),
+        )
+
+    async def _quarantine(
+        self, case: UUID, image: ImageSubmitted, data: bytes, refused: Refused
+    ) -> ImageQuarantined:
+        return ImageQuarantined(
+            item=image.item,
+            reason=refused.reason,
+            profile=PROFILE,
+            original=plain(await self._store(case, data, ORIGINALS)),
+        )
+
+    async def _store(self, case: UUID, data: bytes, folder: str = "") -> str:
+        return await objects.store(self.blobs, self.books.vault, case, data, folder)
+
+
+def _rejected(image: ImageSubmitted, reason: Reason) -> ImageRejected:
+    return ImageRejected(item=image.item, reason=reason, profile=PROFILE)
