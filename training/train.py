@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class Config(Struct, frozen=True, kw_only=True):
     """What a person may choose; `af_dropout` is the share of cases trained as if AF was not asked."""
 
-    epochs: int = 14
+    epochs: int = 12
     batch_cases: int = 16
     tiles_max: int = 8
     learning_rate: float = 2e-3

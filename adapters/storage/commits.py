@@ -36,7 +36,7 @@ def entries(request: Request, commits: Sequence[Commit]) -> list[Entry]:
     """Raises ValueError for what a ledger never takes: nothing, too much, one aggregate twice."""
     made = [entry for commit in commits for entry in _chained(request, commit)]
     if not 0 < len(made) <= EVENTS_MAX:
-        raise ValueError(f"a request appends 1 to {EVENTS_MAX} events, not {len(made)}")
+        raise ValueError(f"{len(made)} events: at least 1, at most {EVENTS_MAX}")
     if sum(entry.guards for entry in made) != len({entry.filter for entry in made}):
         raise ValueError("at most one commit per aggregate")
     return made
@@ -49,7 +49,7 @@ def _chained(request: Request, commit: Commit) -> Iterator[Entry]:
         wrapped = envelope(request, commit.aggregate, commit.aggregate_id, index, prevhash, event)
         payload = encode(wrapped)
         if len(payload) > EVENT_BYTES_MAX:
-            raise ValueError(f"{wrapped.type}: {len(payload)} bytes, {EVENT_BYTES_MAX} at most")
+            raise ValueError(f"{wrapped.type}: {len(payload)} bytes, at most {EVENT_BYTES_MAX}")
         subject = subject_of(commit.aggregate_id, event)
         yield Entry(wrapped.id, subject, payload, literal, commit.expected, index == 0)
         prevhash = payload_hash(payload)

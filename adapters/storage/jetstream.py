@@ -54,13 +54,11 @@ class JetStreamLedger:
         self._batches = Semaphore(BATCHES_OPEN_MAX)
 
     async def append(self, request: Request, commits: Sequence[Commit]) -> int:
-        last = commits[-1]
-        return await patiently(partial(self._append, entries(request, commits), last))
+        return await patiently(partial(self._append, entries(request, commits)))
 
     async def load(self, aggregate: str, aggregate_id: UUID) -> list[Recorded]:
         """Raises Damaged when the chain of hashes is broken."""
-        stored = self._stored(subject_filter(aggregate, aggregate_id), after=0)
-        history = [decode(*each) async for each in stored]
+        history = await self._history(subject_filter(aggregate, aggregate_id))
         check_chain(history)
         return history
 
@@ -99,17 +97,17 @@ class JetStreamLedger:
 
     # Appending
 
-    async def _append(self, new: Sequence[Entry], last: Commit) -> int:
+    async def _append(self, new: Sequence[Entry]) -> int:
         """Without a clear yes, what the ledger holds decides: no answer says nothing, and a retry
         of what was stored is refused like a conflict."""
         answer = await self._publish(new)
         if answer and answer.seq and not answer.duplicate:
             return answer.seq
-        history = await self.load(last.aggregate, last.aggregate_id)
+        history = await self._history(new[-1].filter)
         if stored := last_of({entry.id for entry in new}, history):
             return stored
         if answer and answer.err_code in WRONG_LAST_SEQUENCE:
-            raise Conflict(f"{last.aggregate}/{last.aggregate_id}")
+            raise Conflict(new[-1].filter)
         if answer and answer.error and answer.err_code not in WORTH_RETRYING:
             raise RuntimeError(f"JetStream refuses: {answer.error.description}")
         raise Unavailable("the ledger did not acknowledge")
@@ -138,6 +136,9 @@ class JetStreamLedger:
         return await publish(self._client, new[-1].subject, new[-1].payload, commit)
 
     # Reading
+
+    async def _history(self, subjects: str) -> list[Recorded]:
+        return [decode(*each) async for each in self._stored(subjects, after=0)]
 
     async def _stored(self, subjects: str, after: int) -> AsyncGenerator[Stored, None]:
         more = True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 from ictus.cli.options import AsOf, Data, Json, house, put_json, put_table, sequence_of
 
-COLUMNS = ("code", "opened", "state", "images", "most likely", "final cause", "case")
+COLUMNS = ("code", "opened (UTC)", "state", "images", "most likely", "final cause")
 
 
 def list_cases(
@@ -190,16 +190,19 @@ def _put_lines(lines: Any, json: bool, title: str) -> None:
     rows = [
         (
             line.code,
-            f"{line.opened_at:%Y-%m-%d %H:%M}",
+            f"{line.opened_at:%m-%d %H:%M}",
             line.state,
             f"{line.usable}/{line.usable + line.rejected + line.quarantined + line.pending}",
-            f"{line.top} {line.top_permille / 10:.0f} %" if line.top else None,
+            _likely(line),
             line.label,
-            line.case_id,
         )
         for line in lines
     ]
     put_table(title, COLUMNS, rows)
+
+
+def _likely(line: Any) -> str | None:
+    return f"{line.top} {line.top_permille / 10:.0f} %" if line.top else None
 
 
 def _name(recorded: "Recorded") -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ictus.cli.errors import INTERRUPTED
 from ictus.cli.options import DEMO, Data, Json, read_settings, tell
 from ictus.settings import Settings
 
@@ -97,3 +98,4 @@ async def _up(data: str | None, unsafe_durability: bool) -> None:
         tell(f"ictus is up; logs in {settings.folder / 'run'}; Ctrl-C stops it")
         await supervisor.wait()
     tell("stopped")
+    raise SystemExit(INTERRUPTED)

@@ -15,6 +15,7 @@ from adapters.storage.streams import provision
 from commands.ports import Commit
 from domain.events import NO_HASH, Recorded, Request
 from domain.person import Consented
+from tests.conftest import NatsServer
 
 
 def new_request() -> Request:
@@ -96,14 +97,16 @@ class LossyLine:
 
 
 @pytest.fixture
-async def nats_client(fresh_nats) -> AsyncIterator[Client]:  # type: ignore[no-untyped-def]
+async def nats_client(fresh_nats: NatsServer) -> AsyncIterator[Client]:
     async with await connect(fresh_nats.url, "contracts") as client:
         await provision(client, "demo")
         yield client
 
 
 @pytest.fixture
-async def lossy(nats_client: Client, fresh_nats) -> AsyncIterator[tuple[LossyLine, Client]]:  # type: ignore[no-untyped-def]
+async def lossy(
+    nats_client: Client, fresh_nats: NatsServer
+) -> AsyncIterator[tuple[LossyLine, Client]]:
     line = LossyLine(fresh_nats.url)
     async with await connect(await line.open(), "lossy") as client:
         yield line, client

@@ -17,6 +17,7 @@ from adapters.storage.streams import LEDGER
 from commands.ports import Commit, Conflict, Damaged, Ledger, Unavailable
 from domain.events import Recorded
 from domain.identity import subject
+from tests.conftest import NatsServer
 from tests.contracts.conftest import (
     LossyLine,
     commit_to,
@@ -161,7 +162,7 @@ async def test_the_same_request_makes_different_events_in_different_aggregates(
     ids=["nothing", "no event", "one aggregate twice", "too many events", "too large"],
 )
 async def test_what_no_ledger_takes_is_refused(ledger: Ledger, commits: list[Commit]) -> None:
-    with pytest.raises(ValueError, match="at most|1 to|bytes"):
+    with pytest.raises(ValueError, match="at most"):
         await ledger.append(new_request(), commits)
 
     assert (await ledger.head()).sequence == 0
@@ -303,7 +304,7 @@ async def test_a_request_repeated_after_the_duplicate_window_is_stored_once(
 
 
 async def test_writers_on_two_connections_do_not_overtake_each_other(
-    nats_client: Client, fresh_nats
+    nats_client: Client, fresh_nats: NatsServer
 ) -> None:
     person = uuid4()
     async with await connect(fresh_nats.url, "other") as other:
@@ -359,7 +360,7 @@ async def test_a_missing_sequence_is_damage(nats_client: Client) -> None:
 
 
 async def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed(
-    nats_client: Client, fresh_nats
+    nats_client: Client, fresh_nats: NatsServer
 ) -> None:
     ledger, person = JetStreamLedger(nats_client), uuid4()
     following = asyncio.create_task(followed(ledger, count=60))
@@ -368,11 +369,10 @@ async def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed
         return [await insist(ledger, person, str(number)) for number in range(60)]
 
     writing = asyncio.create_task(write())
-    for past in (15, 40):
-        while (await ledger.head()).sequence < past:
-            await asyncio.sleep(0.01)
-        await asyncio.to_thread(fresh_nats.kill)
-        await asyncio.to_thread(fresh_nats.restart)
+    for past in (15, 25):
+        await followed(ledger, count=past)
+        fresh_nats.kill()
+        fresh_nats.restart()
 
     acknowledged = await writing
     assert acknowledged == list(range(1, 61))
@@ -381,22 +381,22 @@ async def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed
 
 
 async def test_a_ledger_that_is_away_is_unavailable(
-    nats_client: Client, fresh_nats, monkeypatch: pytest.MonkeyPatch
+    nats_client: Client, fresh_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nats_connection, "PATIENCE_SECONDS", 0.1)
     ledger = JetStreamLedger(nats_client)
-    await asyncio.to_thread(fresh_nats.kill)
+    fresh_nats.kill()
     try:
         with pytest.raises(Unavailable):
             await ledger.append(new_request(), [commit_to(uuid4(), "a")])
         with pytest.raises(Unavailable):
             await ledger.head()
     finally:
-        await asyncio.to_thread(fresh_nats.restart)
+        fresh_nats.restart()
 
 
 async def test_a_follower_gets_events_that_were_not_appended_through_its_own_ledger(
-    nats_client: Client, fresh_nats
+    nats_client: Client, fresh_nats: NatsServer
 ) -> None:
     async with await connect(fresh_nats.url, "follower") as other:
         following = asyncio.create_task(followed(JetStreamLedger(other), count=1))

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from adapters.storage.memory import MemoryLedger
 from commands.ports import Head
 from domain.events import Recorded
 
 LEDGER = uuid5(NAMESPACE_URL, "ledger")
 
 
-class CopiedLedger:
-    """The reading half of `commands.ports.Ledger` over a list; `follow` waits for ever at its end."""
+class CopiedLedger(MemoryLedger):
+    """Reads come from the list `events`; `follow` waits for ever at its end."""
 
     def __init__(self, events: Iterable[Recorded], id_: UUID = LEDGER) -> None:
+        super().__init__()
         self.events = list(events)
         self.id = id_
 

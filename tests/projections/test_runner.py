@@ -1,7 +1,9 @@
 """Exactly once, in order, from the right ledger: read models on a real PostgreSQL."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -24,6 +26,7 @@ from tests.projections.following import (
     following,
     project,
 )
+from tests.projections.killed_runner import story
 from tests.servers import PostgresServer
 
 HISTORY = PROJECTIONS["history"]
@@ -112,6 +115,37 @@ async def test_starting_again_applies_nothing_twice(
     for projection in ALL:
         await runner.rebuild(projection, ward, database, without_progress)
     assert [await digest_of(database, one.name) for one in ALL] == pieces
+
+
+async def test_runners_killed_at_any_moment_apply_everything_once(
+    fresh_database: str, database: PostgresDatabase
+) -> None:
+    ledger = await story()
+    for events in range(5, len(ledger.events), 25):
+        killed = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.projections.killed_runner", fresh_database
+        )
+        try:
+            await until(database, events)
+        finally:
+            killed.kill()
+            await killed.wait()
+    assert 0 < len(await sequences(database)) < len(ledger.events)
+    await project(ledger, database, *ALL)
+    assert await sequences(database) == [one.sequence for one in ledger.events]
+    for projection in ALL:
+        rebuilt = await runner.rebuild(projection, ledger, database, without_progress)
+        assert rebuilt.identical
+
+
+async def until(database: PostgresDatabase, sequence: int) -> None:
+    """As `caught_up`, which wants the tables to be there."""
+    async with asyncio.timeout(SECONDS_MAX):
+        while True:
+            with suppress(Unavailable):
+                if await runner.caught_up(database, HISTORY.name, sequence, 0):
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def test_two_runners_of_one_projection_do_the_work_of_one(

@@ -67,7 +67,7 @@ def find(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = min(1.0, WORK_SIDE_PX / max(rgb.shape[:2]))
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     found = sorted(candidates(np.asarray(small, np.uint8)), key=lambda blob: -blob.area)
-    blobs = [blob for blob in chosen(found) if blob.area >= AREA_TO_LARGEST_MIN * found[0].area]
+    blobs = comparable(chosen(found))
     blank = np.zeros(rgb.shape[:2], np.uint8)
     return apart([blank, *(at_full_size(blob, rgb.shape[:2], scale) for blob in blobs)])
 
@@ -166,6 +166,12 @@ def chosen(blobs: list[Blob]) -> list[Blob]:
             filled = sum(other.area for other in inner) >= HEADS_IN_CONTAINER_MIN * blob.area
             kept += inner if len(inner) > 1 and filled else [blob]
     return kept
+
+
+def comparable(blobs: list[Blob]) -> list[Blob]:
+    """Without blobs far smaller than the largest."""
+    largest = max((blob.area for blob in blobs), default=0)
+    return [blob for blob in blobs if blob.area >= AREA_TO_LARGEST_MIN * largest]
 
 
 def is_inside(inner: Blob, outer: Blob) -> bool:
