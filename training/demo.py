@@ -27,11 +27,14 @@ from workers.inference.classifier import MANIFEST_FILE, MODEL_FILE, Classifier, 
 from workers.ingest.pipeline import PROFILE
 from workers.pixels import PIXELS_VERSION
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("training.demo")
 
 COMMITTED: Final = Path(__file__).parent / "bundles" / "demo"
 FRESH: Final = Path(".ictus") / "train-demo"
 CASES, SEED = 1000, 0
+FIRST_CASE = 1_000_000_000
+"""No case that `ictus demo` plays was ever trained on: it plays lower numbers."""
+
 PARITY_MAX = 1e-4
 LIBRARIES = ("torch", "lightning", "onnx", "onnxscript", "numpy", "opencv-python-headless")
 NOTICE = {
@@ -63,6 +66,7 @@ def build(folder: Path, out: Path, config: Config, seed: int) -> Manifest:
         generator=synth.VERSION,
         profile=PROFILE,
         pixels=PIXELS_VERSION,
+        dataset=data.manifest.spec,
         config=msgspec.to_builtins(config),
         seed=seed,
         libraries={name: version(name) for name in LIBRARIES},
@@ -98,9 +102,9 @@ def main() -> None:
     parser = ArgumentParser(description="Makes the demo bundle from nothing.")
     parser.add_argument("--commit", action="store_true", help="replace the committed bundle")
     commit = parser.parse_args().commit
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    synthset.log_progress()
     with TemporaryDirectory() as folder:
-        synthset.build(CASES, SEED, Path(folder))
+        synthset.build(CASES, FIRST_CASE, Path(folder))
         manifest = build(Path(folder), FRESH, Config(), SEED)
     log.info("test split: %s", manifest.metrics)
     if commit:

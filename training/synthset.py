@@ -9,7 +9,6 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from hashlib import sha256
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
@@ -19,19 +18,15 @@ from uuid import UUID, uuid5
 import cv2
 
 from domain.stroke import Evidence, label_level
-from projections.rows import Row, RowImage, RowLabel, Split
+from projections.builder import split_of
+from projections.rows import Row, RowImage, RowLabel
 from training import dataset, synth
 from workers.ingest.pipeline import PROFILE, Ingested, process
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("training.synthset")
 
 CASES = UUID("7d3b0f2e-6c55-5c53-9a0e-3b9d2f6f1a11")
 EVIDENCE: dict[str, Evidence] = {"cardioembolic": "ecg", "large-artery": "stenosis"}
-SPLIT_PERCENT: dict[Split, range] = {
-    "train": range(60),
-    "validation": range(60, 80),
-    "test": range(80, 100),
-}
 
 
 class Prepared(NamedTuple):
@@ -43,7 +38,7 @@ class Prepared(NamedTuple):
 
 
 def build(cases: int, seed: int, out: Path, mode: str = "easy") -> dataset.DatasetManifest:
-    """Generates cases `seed`..`seed + cases - 1` on all cores; the same arguments give the same root."""
+    """Generates cases `seed`..`seed + cases - 1` on all cores; the same root every time."""
     rows, refused = [], 0
     for done, case in enumerate(_prepared(range(seed, seed + cases), mode), 1):
         refused += case.refused
@@ -52,7 +47,12 @@ def build(cases: int, seed: int, out: Path, mode: str = "easy") -> dataset.Datas
             dataset.write_images(out, case.images)
         if done % 100 == 0 or done == cases:
             log.info("synthetic cases %d/%d, images refused by ingest %d", done, cases, refused)
-    spec = {"generator": synth.VERSION, "mode": mode, "seed": seed, "cases": cases}
+    spec: dict[str, int | str] = {
+        "generator": synth.VERSION,
+        "mode": mode,
+        "seed": seed,
+        "cases": cases,
+    }
     return dataset.write(out, rows, {**spec, "profile": PROFILE, "images_refused": refused})
 
 
@@ -68,27 +68,20 @@ def prepare(seed: int, mode: str) -> Prepared:
     outcomes = [(image, process(image.data)) for image in case.images]
     kept = [(image, done) for image, done in outcomes if isinstance(done, Ingested)]
     identity = uuid5(CASES, f"{synth.VERSION}/{mode}/{seed}")
-    patient = sha256(identity.bytes).hexdigest()
     row = Row(
         case=str(identity),
         site="demo",
-        patient=patient,
+        patient=str(identity),
         origin="synthetic",
         images=tuple(_image(image, done) for image, done in kept),
         context={"af": case.af, "age_band": case.age_band},
         label=_label(case.cause),
-        split=split(patient),
+        split=split_of(identity, synth.VERSION),
         events=(),
     )
     return Prepared(
         row, {done.sha256: done.derivative for _, done in kept}, len(outcomes) - len(kept)
     )
-
-
-def split(patient: str) -> Split:
-    """By the patient alone, so that growth never moves anybody."""
-    percent = int(patient[:8], 16) % 100
-    return next(name for name, share in SPLIT_PERCENT.items() if percent in share)
 
 
 def _image(image: synth.SyntheticImage, done: Ingested) -> RowImage:
@@ -113,13 +106,19 @@ def _label(cause: str) -> RowLabel:
     )
 
 
+def log_progress() -> None:
+    """Our own progress, and nobody else's, on stderr."""
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("training").setLevel(logging.INFO)
+
+
 def main() -> None:
     parser = ArgumentParser(description="Writes a dataset of synthetic cases.")
     parser.add_argument("--cases", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_progress()
     manifest = build(arguments.cases, arguments.seed, arguments.out)
     sys.stdout.write(f"{manifest.root}\n")
 

@@ -59,6 +59,7 @@ def examples(dataset: Dataset, split: Split) -> list[Example]:
 def train(cases: list[Example], config: Config, seed: int) -> StrokeMIL:
     """The trained module, in evaluation mode; the same arguments give the same weights."""
     torch.set_num_threads(1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(seed, verbose=False)
     steps = config.epochs * -(-len(cases) // config.batch_cases)
     module = StrokeMIL(config.learning_rate, config.weight_decay, steps)

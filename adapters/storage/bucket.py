@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.js.api import Header
 from nats.js.errors import NotFoundError
 
-from adapters.storage.nats_connection import Answer, patiently, publish, reaching
+from adapters.storage.nats_connection import Answer, jetstream, patiently, publish, reaching
 from adapters.storage.streams import bucket_subject, token
 
 WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
@@ -63,7 +63,7 @@ class Bucket:
         subject = f"{self._subject}.{token(name)}"
         try:
             with reaching(self._client):
-                found = await self._client.jetstream().get_last_msg(
+                found = await jetstream(self._client).get_last_msg(
                     self._stream, subject, direct=True
                 )
         except NotFoundError:
@@ -73,6 +73,6 @@ class Bucket:
     async def _erase(self, sequence: int) -> None:
         try:
             with reaching(self._client):
-                await self._client.jetstream().delete_msg(self._stream, sequence)
+                await jetstream(self._client).delete_msg(self._stream, sequence)
         except NotFoundError:
             return

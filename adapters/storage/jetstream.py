@@ -18,6 +18,8 @@ from adapters.storage.nats_connection import (
     ANSWER_SECONDS_MAX,
     PAUSE_SECONDS,
     Answer,
+    jetstream,
+    must_be_connected,
     patiently,
     publish,
     reaching,
@@ -91,7 +93,7 @@ class JetStreamLedger:
 
     async def head(self) -> Head:
         with reaching(self._client):
-            info = await self._client.jetstream().stream_info(LEDGER)
+            info = await jetstream(self._client).stream_info(LEDGER)
         metadata = info.config.metadata or {}
         return Head(UUID(metadata[LEDGER_ID]), metadata[LEDGER_ORIGIN], info.state.last_seq)
 
@@ -129,6 +131,7 @@ class JetStreamLedger:
             _headers(entry) | {Header.BATCH_ID: batch, Header.BATCH_SEQUENCE: str(number)}
             for number, entry in enumerate(new, start=1)
         ]
+        must_be_connected(self._client)
         with reaching(self._client, new[0].subject):
             for entry, headers in zip(new, first, strict=False):
                 await self._client.publish(entry.subject, entry.payload, headers=headers)
@@ -164,6 +167,7 @@ class JetStreamLedger:
             "seq": first,
             "next_by_subj": subjects,
         }
+        must_be_connected(self._client)
         inbox = self._client.new_inbox()
         with reaching(self._client):
             subscription = await self._client.subscribe(inbox, cb=arrive)
@@ -212,7 +216,7 @@ class JetStreamLedger:
             inactive_threshold=TAIL_IDLE_SECONDS_MAX,
         )
         with reaching(self._client):
-            return (await self._client.jetstream().add_consumer(LEDGER, config)).name
+            return (await jetstream(self._client).add_consumer(LEDGER, config)).name
 
     def _endure(self, error: Unavailable, position: int) -> None:
         if self._client.is_closed:

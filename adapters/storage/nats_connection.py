@@ -2,7 +2,7 @@
 
 from asyncio import get_running_loop, sleep, timeout
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging import getLogger
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from msgspec import Struct, json
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
+from nats.js import JetStreamContext
 from nats.js.errors import BadRequestError, NotFoundError
 
 from commands.ports import Unavailable
@@ -44,9 +45,20 @@ class Answer(Struct, frozen=True):
         return self.error.err_code if self.error else 0
 
 
+class Connection(Client):
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """While the server is away there is nobody to send the rest to: nats-py would fail on it,
+        and leave its tasks and its socket behind."""
+        if not self.is_connected:
+            self._pending.clear()
+            self._pending_data_size = 0
+        with suppress(OSError):
+            await super()._close(status, do_cbs)
+
+
 async def connect(url: str, name: str) -> Client:
     """A client to be used as `async with`; raises Unavailable when nothing answers at `url`."""
-    client = Client()
+    client = Connection()
 
     async def on_disconnect() -> None:
         if not client.is_closed:
@@ -86,6 +98,17 @@ def reaching(client: Client, subject: str = "") -> Iterator[None]:
         raise Unavailable(f"NATS does not answer: {type(error).__name__}") from error
 
 
+def must_be_connected(client: Client) -> None:
+    """Nothing that is asked again later may wait in the client's buffer for the server to return."""
+    if not client.is_connected:
+        raise Unavailable("NATS is away")
+
+
+def jetstream(client: Client) -> JetStreamContext:
+    """The control plane, which waits no longer for an answer than the rest."""
+    return client.jetstream(timeout=ANSWER_SECONDS_MAX)
+
+
 async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     """Repeats what is safe to repeat while NATS is away, for PATIENCE_SECONDS at most."""
     clock = get_running_loop().time
@@ -103,6 +126,7 @@ async def ask(
     client: Client, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Msg:
     """One request and its answer; raises Unavailable after ANSWER_SECONDS_MAX."""
+    must_be_connected(client)
     with reaching(client, subject):
         return await client.request(
             subject,

@@ -12,12 +12,12 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 
 from adapters.storage.bucket import Bucket
-from adapters.storage.nats_connection import PAUSE_SECONDS, patiently, publish, reaching
+from adapters.storage.nats_connection import PAUSE_SECONDS, jetstream, patiently, publish, reaching
 from adapters.storage.pull import pull
 from adapters.storage.streams import SCHEDULE_ROOT, SENT_BUCKET, token
 from commands.ports import Unavailable
 
-ACK_WAIT_SECONDS = 30.0
+ACK_WAIT_SECONDS = 15.0
 ACK_PENDING_MAX = 256
 DELIVERIES_UNLIMITED = -1
 
@@ -76,7 +76,7 @@ class JetStreamQueue:
             max_ack_pending=ACK_PENDING_MAX,
         )
         with reaching(self._client):
-            await self._client.jetstream().add_consumer(stream, config)
+            await jetstream(self._client).add_consumer(stream, config)
 
 
 class Delivery:

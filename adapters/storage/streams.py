@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
-from adapters.storage.nats_connection import reaching
+from adapters.storage.nats_connection import jetstream, reaching
 from domain.identity import SUBJECT_ROOT
 
 SERVER_VERSION_MIN = (2, 15, 1)
@@ -158,7 +158,7 @@ async def check_durability(
 async def _existing(client: Client, name: str) -> StreamConfig | None:
     try:
         with reaching(client):
-            return (await client.jetstream().stream_info(name)).config
+            return (await jetstream(client).stream_info(name)).config
     except NotFoundError:
         return None
 
@@ -168,7 +168,7 @@ async def _made(client: Client, wanted: StreamConfig, origin: Origin) -> StreamC
     metadata = {LEDGER_ID: str(uuid4()), LEDGER_ORIGIN: origin} if wanted.name == LEDGER else None
     try:
         with reaching(client):
-            return (await client.jetstream().add_stream(wanted, metadata=metadata)).config
+            return (await jetstream(client).add_stream(wanted, metadata=metadata)).config
     except BadRequestError:
         found = await _existing(client, wanted.name or "")
         if found is None:

@@ -28,8 +28,6 @@ ROLE = "bot"
 SUBJECTS = ("ictus.in.telegram.>",)
 IMAGE_TYPES = ("image/", "application/octet-stream")
 
-router = Router(name="ictus")
-
 
 class BotReaction:
     """Feeds raw updates from JetStream to aiogram."""
@@ -39,7 +37,7 @@ class BotReaction:
         self._bot = Bot(token, session=_NoCalls())
         self._dispatcher = Dispatcher()
         self._dispatcher.update.outer_middleware(Visits(desk))
-        self._dispatcher.include_router(router)
+        self._dispatcher.include_router(_router())
 
     async def react(self, message: ports.Message) -> Outcome:
         update: dict[str, Any] = msgspec.json.decode(message.data)
@@ -85,33 +83,25 @@ class Visits(BaseMiddleware):
         return None
 
 
-router.message.filter(F.chat.type == ChatType.PRIVATE)
-
-
-@router.message(CommandStart(deep_link=True))
 async def on_invitation(message: Message, command: CommandObject, visit: Visit) -> None:
     await visit.join(command.args or "")
 
 
-@router.message(CommandStart())
 async def on_start(message: Message, visit: Visit) -> None:
     await visit.must_be_consented()
     await visit.reply(Card(say(visit.language, "welcome")))
 
 
-@router.message(Command("cases"))
 async def on_cases(message: Message, visit: Visit) -> None:
     await visit.must_be_consented()
     await visit.reply(await visit.cases_card(0))
 
 
-@router.message(F.photo)
 async def on_photo(message: Message, visit: Visit) -> None:
     assert message.photo
     await _submit(message, visit, message.photo[-1].file_id, "photo")
 
 
-@router.message(F.document)
 async def on_document(message: Message, visit: Visit) -> None:
     assert message.document
     if not (message.document.mime_type or IMAGE_TYPES[1]).startswith(IMAGE_TYPES):
@@ -121,13 +111,11 @@ async def on_document(message: Message, visit: Visit) -> None:
     await _submit(message, visit, message.document.file_id, "document")
 
 
-@router.message()
 async def on_anything_else(message: Message, visit: Visit) -> None:
     await visit.must_be_consented()
     await visit.reply(Card(say(visit.language, "help")))
 
 
-@router.callback_query(F.data)
 async def on_button(press: CallbackQuery, visit: Visit) -> None:
     assert press.data
     await buttons.press(press.data, visit)
@@ -143,6 +131,26 @@ async def _submit(message: Message, visit: Visit, file_id: str, channel: Channel
         album=message.media_group_id,
         reply_to=replied.message_id if replied else None,
     )
+
+
+MESSAGES: tuple[tuple[Any, ...], ...] = (
+    (on_invitation, CommandStart(deep_link=True)),
+    (on_start, CommandStart()),
+    (on_cases, Command("cases")),
+    (on_photo, F.photo),
+    (on_document, F.document),
+    (on_anything_else,),
+)
+"""Handler and filters: a message goes to the first that takes it."""
+
+
+def _router() -> Router:
+    router = Router(name="ictus")
+    router.message.filter(F.chat.type == ChatType.PRIVATE)
+    for handler, *filters in MESSAGES:
+        router.message.register(handler, *filters)
+    router.callback_query.register(on_button, F.data)
+    return router
 
 
 class _NoCalls(BaseSession):

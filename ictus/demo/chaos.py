@@ -2,45 +2,41 @@
 
 import asyncio
 from random import Random
-from types import TracebackType
-from typing import Self
 
 from ictus.cli.options import tell
 from ictus.roles import ROLES
 from ictus.supervisor import Supervisor
 
-SPACING_SECONDS = 4.0
+DELAY_SECONDS_MAX = 1.5
 VICTIMS = (*ROLES, "nats", "postgres")
 
 
 class Chaos:
-    """Kills `count` times while the body runs; the supervisor restarts what was killed."""
+    """Spreads `count` kills over the sending of `cases`; the supervisor restarts what was killed.
 
-    def __init__(self, supervisor: Supervisor, count: int, random: Random) -> None:
-        self._supervisor, self._count, self._random = supervisor, count, random
-        self._task: asyncio.Task[None] | None = None
+    Victims come from a shuffled deck, so that nine blows hit everything once.
+    """
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._rage())
-        return self
+    def __init__(self, supervisor: Supervisor, count: int, cases: int, random: Random) -> None:
+        self._supervisor, self._random = supervisor, random
+        self._at = [1 + number * cases // max(1, count) for number in range(count)]
+        self._blows: list[asyncio.Task[None]] = []
+        self._deck: list[str] = []
+        self._sent = 0
+
+    def case_sent(self) -> None:
+        """Called for every case as its photos leave the phone: some of them are hit."""
+        self._sent += 1
+        for _ in range(self._at.count(self._sent)):
+            self._blows.append(asyncio.create_task(self._strike(len(self._blows) + 1)))
 
     async def finished(self) -> None:
         """Until the last blow has fallen."""
-        assert self._task is not None
-        await self._task
+        await asyncio.gather(*self._blows)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._task is not None
-        self._task.cancel()
-
-    async def _rage(self) -> None:
-        for number in range(1, self._count + 1):
-            await asyncio.sleep(self._random.uniform(0.5, 1.5) * SPACING_SECONDS)
-            victim = self._random.choice(VICTIMS)
-            tell(f"chaos {number}/{self._count}: SIGKILL to {victim}")
-            self._supervisor.kill(victim)
+    async def _strike(self, number: int) -> None:
+        self._deck = self._deck or self._random.sample(VICTIMS, len(VICTIMS))
+        victim = self._deck.pop()
+        await asyncio.sleep(self._random.uniform(0, DELAY_SECONDS_MAX))
+        tell(f"chaos {number}/{len(self._at)}: SIGKILL to {victim}")
+        self._supervisor.kill(victim)

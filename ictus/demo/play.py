@@ -152,13 +152,13 @@ async def _work(run: Run) -> list[Sent]:
     crew[-1] = stranger
     plans = _cases(run.plan)
     progress = _progress(run.plan.cases)
-    async with Chaos(run.supervisor, run.plan.chaos, random.Random(run.plan.seed)) as chaos:
-        shifts = [
-            _shift(one, number, plans[number :: len(crew)], progress)
-            for number, one in enumerate(crew)
-        ]
-        done = await asyncio.gather(*shifts)
-        await chaos.finished()
+    chaos = Chaos(run.supervisor, run.plan.chaos, run.plan.cases, random.Random(run.plan.seed))
+    shifts = [
+        _shift(one, number, plans[number :: len(crew)], chaos, progress)
+        for number, one in enumerate(crew)
+    ]
+    done = await asyncio.gather(*shifts)
+    await chaos.finished()
     sent = [one for shift in done for one in shift]
     if run.plan.image is not None:
         tell(f"sending {run.plan.image}")
@@ -181,12 +181,14 @@ async def _shift(
     clinician: Clinician,
     number: int,
     plans: list[tuple[int, SyntheticCase]],
+    chaos: Chaos,
     progress: Callable[[Sent], None],
 ) -> list[Sent]:
     """One clinician's cases, one after the other: the first a single photo, the others albums."""
     done: list[Sent] = []
     await asyncio.sleep(number * START_SPACING_SECONDS)
     for order, (index, case) in enumerate(plans):
+        chaos.case_sent()
         sent = await clinician.send(case, single=order == 0)
         progress(sent)
         done.append(sent)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from nats.aio.client import Client
 
+from adapters.storage import nats_connection
 from adapters.storage.nats_connection import connect
 from adapters.storage.streams import provision
 from commands.ports import Commit
@@ -105,8 +106,10 @@ async def nats_client(fresh_nats: NatsServer) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def lossy(
-    nats_client: Client, fresh_nats: NatsServer
+    nats_client: Client, fresh_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[LossyLine, Client]]:
+    """The line, and a client on it that does not wait long for a lost answer."""
+    monkeypatch.setattr(nats_connection, "ANSWER_SECONDS_MAX", 0.5)
     line = LossyLine(fresh_nats.url)
     async with await connect(await line.open(), "lossy") as client:
         yield line, client

@@ -60,9 +60,7 @@ async def test_parquet_holds_the_rows(folder: Path, dataset: Dataset) -> None:
         assert (record["label"] and record["label"]["cause"]) == (row.label and row.label.cause)
 
 
-async def test_the_same_dataset_there_already_is_left_alone(
-    folder: Path, dataset: Dataset
-) -> None:
+async def test_the_same_dataset_there_already_is_left_alone(folder: Path, dataset: Dataset) -> None:
     async def unwanted(case: str, sha256: str) -> bytes:
         raise AssertionError("nothing has to be fetched again")
 

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 import numpy as np
@@ -47,6 +47,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     generator: str
     profile: str
     pixels: str
+    dataset: dict[str, Any]
     config: dict[str, int | float]
     seed: int
     libraries: dict[str, str]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.ingest.outcome import Source, Stop, Warned
-from workers.pixels import Box, Gray
+from workers.pixels import Box, Gray, tile
 
 FOCUS_SIDE_PX: Final = 192
 """Sharpness depends on scale, so it is always measured on a head of this longest side: about the
@@ -105,8 +105,7 @@ def warned(quality: Mapping[str, int], source: Source, cut_off: bool) -> Iterato
 
 
 def phash(head: Gray) -> str:
-    """64-bit hash of the low frequencies of a head, as 16 hex digits."""
-    small = cv2.resize(head, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float64)
+    """64-bit hash of a head's low frequencies, as 16 hex digits; of the tile, so framing is out."""
+    small = cv2.resize(tile(head), (32, 32), interpolation=cv2.INTER_AREA).astype(np.float64)
     low = cv2.dct(small)[:8, :8].ravel()
-    bits = low > np.median(low[1:])
-    return np.packbits(bits).tobytes().hex()
+    return np.packbits(low > np.median(low[1:])).tobytes().hex()
