@@ -95,7 +95,7 @@ LABEL = "UPDATE cases SET label = $2 WHERE case_id = $1"
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await execute(db, (change for recorded in batch for change in changes(recorded)))
+    await execute(db, batch, changes)
 
 
 def changes(recorded: Recorded) -> Iterator[Change]:

@@ -39,7 +39,7 @@ UPDATE people SET consents = array_append(array_remove(consents, $2), $2) WHERE 
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await execute(db, (change for recorded in batch for change in changes(recorded)))
+    await execute(db, batch, changes)
 
 
 def changes(recorded: Recorded) -> Iterator[Change]:

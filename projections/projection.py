@@ -1,9 +1,9 @@
 """What a read model is: a schema of tables and how a batch of events changes them."""
 
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -31,8 +31,16 @@ class Change(Struct, frozen=True):
     values: tuple[Any, ...]
 
 
-async def execute(db: Db, changes: Iterable[Change]) -> None:
-    """In order; neighbours with the same statement go to the server together."""
-    pairs = ((change.statement, change.values) for change in changes)
-    for statement, group in groupby(pairs, key=itemgetter(0)):
-        await db.executemany(statement, [values for _, values in group])
+async def execute(
+    db: Db, batch: Sequence[Recorded], changes: Callable[[Recorded], Iterable[Change]]
+) -> None:
+    """The changes of one aggregate in order; first all aggregates' first, then their second, and so
+    on, so that equal statements go to the server together. Aggregates must not share rows."""
+    places: Counter[UUID] = Counter()
+    rounds: defaultdict[tuple[int, str], list[tuple[Any, ...]]] = defaultdict(list)
+    for recorded in batch:
+        for change in changes(recorded):
+            rounds[places[recorded.aggregate_id], change.statement].append(change.values)
+            places[recorded.aggregate_id] += 1
+    for (_, statement), values in sorted(rounds.items(), key=lambda item: item[0][0]):
+        await db.executemany(statement, values)

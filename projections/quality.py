@@ -60,7 +60,7 @@ LABEL = "UPDATE cases SET label = $2, label_level = $3 WHERE case_id = $1"
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await execute(db, (change for recorded in batch for change in changes(recorded)))
+    await execute(db, batch, changes)
 
 
 def changes(recorded: Recorded) -> Iterator[Change]:

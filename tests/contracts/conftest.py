@@ -16,7 +16,7 @@ from adapters.storage.streams import provision
 from commands.ports import Commit
 from domain.events import NO_HASH, Recorded, Request
 from domain.person import Consented
-from tests.conftest import NatsServer
+from tests.servers import NatsServer
 
 
 def new_request() -> Request:

@@ -17,7 +17,7 @@ from adapters.storage.streams import LEDGER
 from commands.ports import Commit, Conflict, Damaged, Ledger, Unavailable
 from domain.events import Recorded
 from domain.identity import subject
-from tests.conftest import NatsServer
+from tests.servers import NatsServer
 from tests.contracts.conftest import (
     LossyLine,
     commit_to,

@@ -17,7 +17,7 @@ from adapters.storage.queue import BucketSlots, JetStreamQueue
 from adapters.storage.streams import INBOX, LEDGER, OUTBOX, SCHEDULE
 from commands.ports import Ledger, Message, Queue, Slots, Unavailable
 from domain.events import decode
-from tests.conftest import NatsServer
+from tests.servers import NatsServer
 from tests.contracts.conftest import LossyLine, commit_to, event, new_request
 
 ACK_WAIT_S = 0.5

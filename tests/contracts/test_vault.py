@@ -15,6 +15,7 @@ from adapters.storage.vault import KeyVault, NatsVault, load_master_key
 from commands.ports import Erased, Missing
 from domain.identity import derived
 from domain.sealed import Sealed
+from tests.servers import NatsServer
 
 MASTER = bytes(range(32))
 
@@ -151,7 +152,9 @@ async def test_another_process_notices_a_destroyed_key(
         await here.unseal(sealed, "a")
 
 
-async def test_a_destroyed_key_is_not_on_the_servers_disk(nats_client: Client, fresh_nats) -> None:
+async def test_a_destroyed_key_is_not_on_the_servers_disk(
+    nats_client: Client, fresh_nats: NatsServer
+) -> None:
     await NatsVault(nats_client, MASTER).seal("case/1", "a", "secret")
     wrapped = (await nats_client.jetstream().get_msg("KV_ICTUS_KEYS", 1)).data or b""
     store = fresh_nats.data / "nats"

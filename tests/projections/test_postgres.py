@@ -28,10 +28,13 @@ async def test_nobody_is_asked_before_somebody_asks() -> None:
 async def test_a_connection_lost_in_a_transaction_is_unavailable(
     database: PostgresDatabase,
 ) -> None:
-    with pytest.raises(Unavailable):
+    async def lose() -> None:
         async with database.acquire() as db, db.transaction():
             await end(database, db)
             await db.fetchval("SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await lose()
     async with database.acquire() as db:
         assert await db.fetchval("SELECT 1") == 1
 
@@ -39,11 +42,14 @@ async def test_a_connection_lost_in_a_transaction_is_unavailable(
 async def test_a_connection_lost_before_a_commit_is_unavailable(
     database: PostgresDatabase,
 ) -> None:
-    with pytest.raises(Unavailable):
+    async def lose() -> None:
         async with database.acquire() as db, db.transaction():
             await db.execute("CREATE TABLE never ()")
             await end(database, db)
             await asyncio.sleep(0.05)
+
+    with pytest.raises(Unavailable):
+        await lose()
     async with database.acquire() as db:
         assert await db.fetchval("SELECT to_regclass('never')") is None
 
