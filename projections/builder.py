@@ -28,6 +28,7 @@ from domain.case import (
 from domain.errors import Refused
 from domain.events import NO_HASH, Recorded
 from domain.model import TASK
+from projections.feed import closing
 from projections.rows import (
     PROJECTOR_VERSION,
     Row,
@@ -95,15 +96,14 @@ async def build(ledger: Ledger, spec: Spec, as_of: int | None = None) -> Dataset
     if until > head.sequence:
         raise Refused(f"The ledger ends at event {head.sequence}: there is no event {until} yet.")
     builder, at, head_sha256 = Builder(spec), 0, NO_HASH
-    async for recorded in ledger.read():
-        if recorded.sequence > until:
-            break
-        builder.see(recorded)
-        at, head_sha256 = recorded.sequence, recorded.hash
+    async with closing(ledger.read()) as events:
+        async for recorded in events:
+            if recorded.sequence > until:
+                break
+            builder.see(recorded)
+            at, head_sha256 = recorded.sequence, recorded.hash
     if at != until:
-        raise Damaged(
-            f"the ledger has no event {until} although it says it ends at {head.sequence}"
-        )
+        raise Damaged(f"the ledger ends at event {at}, and it said event {head.sequence}")
     rows = builder.rows()
     encoded = [encode(row) for row in rows]
     return Dataset(

@@ -3,6 +3,7 @@
 import asyncio
 from asyncio import FIRST_COMPLETED, Queue, Task
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 from domain.events import Recorded
 
@@ -22,13 +23,20 @@ async def in_batches(
         await asyncio.gather(pump, return_exceptions=True)
 
 
-async def _pump(events: AsyncIterator[Recorded], ready: Queue[Recorded]) -> None:
+@asynccontextmanager
+async def closing(events: AsyncIterator[Recorded]) -> AsyncIterator[AsyncIterator[Recorded]]:
+    """Ends the reading when the block ends, so that nothing stays open at the server."""
     try:
-        async for recorded in events:
-            await ready.put(recorded)
+        yield events
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
+
+
+async def _pump(events: AsyncIterator[Recorded], ready: Queue[Recorded]) -> None:
+    async with closing(events):
+        async for recorded in events:
+            await ready.put(recorded)
 
 
 async def _next_batch(ready: Queue[Recorded], pump: Task[None]) -> list[Recorded]:

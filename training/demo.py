@@ -102,7 +102,7 @@ def main() -> None:
     parser = ArgumentParser(description="Makes the demo bundle from nothing.")
     parser.add_argument("--commit", action="store_true", help="replace the committed bundle")
     commit = parser.parse_args().commit
-    synthset.log_progress()
+    synthset.as_a_command()
     with TemporaryDirectory() as folder:
         synthset.build(CASES, FIRST_CASE, Path(folder))
         manifest = build(Path(folder), FRESH, Config(), SEED)

@@ -55,7 +55,7 @@ def case(seed: int, *, cause: str | None = None, mode: str = "easy") -> Syntheti
         cause=truth,
         pattern=pattern,
         age_band=age_band(rng.normal(*AGE_YEARS[truth])),
-        af=_af(truth, rng),
+        af=atrial_fibrillation(truth, rng),
         images=_images(seed, head, lesions, rng),
     )
 
@@ -74,7 +74,8 @@ def age_band(years: float) -> str:
     return next((band for below, band in AGE_BANDS.items() if years < below), "85+")
 
 
-def _af(cause: str, rng: Generator) -> str:
+def atrial_fibrillation(cause: str, rng: Generator) -> str:
+    """What a clinician would answer: often not known yet, otherwise far likelier with embolism."""
     missing, draw = rng.random(2)
     if missing < AF_MISSING:
         return "unknown"

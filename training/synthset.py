@@ -12,6 +12,7 @@ from functools import partial
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
+from signal import SIGTERM, default_int_handler, signal
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -106,8 +107,9 @@ def _label(cause: str) -> RowLabel:
     )
 
 
-def log_progress() -> None:
-    """Our own progress, and nobody else's, on stderr."""
+def as_a_command() -> None:
+    """Our own progress, and nobody else's, on stderr; SIGTERM ends the worker processes too."""
+    signal(SIGTERM, default_int_handler)
     logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
     logging.getLogger("training").setLevel(logging.INFO)
 
@@ -118,7 +120,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    log_progress()
+    as_a_command()
     manifest = build(arguments.cases, arguments.seed, arguments.out)
     sys.stdout.write(f"{manifest.root}\n")
 

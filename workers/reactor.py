@@ -30,6 +30,7 @@ FAILURES_MAX = 5
 RETRY_SECONDS = (0.5, 1, 2, 5, 10)
 HEARTBEAT_SECONDS = 4
 CONCURRENT_MAX = 16
+DRAIN_SECONDS_MAX = 5.0
 
 
 class Done(Struct, frozen=True):
@@ -79,15 +80,34 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 
 async def run(reaction: Reaction, queue: Queue) -> None:
-    """Reacts until cancelled; work in hand when cancelled is delivered again."""
+    """Reacts until cancelled, then finishes what is in hand, for DRAIN_SECONDS_MAX at most."""
     gate = asyncio.Semaphore(CONCURRENT_MAX)
     keyed = _Keyed()
     failures: dict[int, int] = defaultdict(int)
-    async with asyncio.TaskGroup() as tasks:
+    in_hand: set[asyncio.Task[None]] = set()
+
+    def put_down(task: asyncio.Task[None]) -> None:
+        gate.release()
+        in_hand.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("not settled", extra={"cause": type(task.exception()).__name__})
+
+    try:
         async for message in queue.consume(reaction.stream, reaction.name, reaction.subjects):
             await gate.acquire()
-            task = tasks.create_task(_handle(reaction, queue, message, keyed, failures))
-            task.add_done_callback(lambda _: gate.release())
+            task = asyncio.create_task(_handle(reaction, queue, message, keyed, failures))
+            in_hand.add(task)
+            task.add_done_callback(put_down)
+    finally:
+        await _finish(in_hand)
+
+
+async def _finish(in_hand: set[asyncio.Task[None]]) -> None:
+    """What is not finished in time is cancelled and will be delivered again."""
+    if in_hand:
+        _, late = await asyncio.wait(in_hand, timeout=DRAIN_SECONDS_MAX)
+        for task in late:
+            task.cancel()
 
 
 def on_event(react: Callable[[Recorded], Awaitable[T]]) -> Callable[[Message], Awaitable[T]]:

@@ -22,7 +22,7 @@ from workers.texts import plainly, say, spoken
 
 Catalogue = Mapping[UUID, Examination]
 
-NAME_CHARS_MAX = 75
+NAME_UNITS_MAX = 72
 TOP_EXAMINATIONS = 3
 WORK_UP_EXAMINATIONS = 5
 PROBLEMS_MAX = 4
@@ -162,10 +162,11 @@ def _numbers_by_reason(case: Case) -> dict[Reason, list[int]]:
 
 
 def _told(case: Case, language: str) -> Iterator[str]:
-    if case.opinion is not None:
-        yield say(language, "your-opinion", opinion=_opinion(case.opinion.opinion, language))
+    """The final cause once it is known, until then what is thought."""
     if case.label is not None:
         yield _final_cause(case.label, language)
+    elif case.opinion is not None:
+        yield say(language, "your-opinion", opinion=_opinion(case.opinion.opinion, language))
 
 
 def _opinion(opinion: Opinion, language: str) -> str:
@@ -200,4 +201,8 @@ def code_of(case: Case) -> str:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= NAME_CHARS_MAX else name[: NAME_CHARS_MAX - 1] + "…"
+    """At most `NAME_UNITS_MAX` UTF-16 units, the measure of messengers."""
+    units = name.encode("utf-16-le")
+    if len(units) <= 2 * NAME_UNITS_MAX:
+        return name
+    return units[: 2 * NAME_UNITS_MAX - 2].decode("utf-16-le", errors="ignore") + "…"

@@ -17,14 +17,9 @@ from adapters.storage.streams import LEDGER
 from commands.ports import Commit, Conflict, Damaged, Ledger, Unavailable
 from domain.events import Recorded
 from domain.identity import subject
+from tests.contracts.lossy import LossyLine
+from tests.contracts.writing import commit_to, event, new_request, notices
 from tests.servers import NatsServer
-from tests.contracts.conftest import (
-    LossyLine,
-    commit_to,
-    event,
-    new_request,
-    notices,
-)
 
 
 @pytest.fixture(params=["memory", "jetstream"])
@@ -384,6 +379,7 @@ async def test_a_ledger_that_is_away_is_unavailable(
     nats_client: Client, fresh_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nats_connection, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(nats_connection, "ANSWER_SECONDS_MAX", 0.5)
     ledger = JetStreamLedger(nats_client)
     fresh_nats.kill()
     try:

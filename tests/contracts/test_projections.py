@@ -1,15 +1,22 @@
 """What every projection promises: batches do not matter, and nothing personal is unsealed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from nats.aio.client import Client
 
+from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.memory import MemoryLedger
 from adapters.storage.postgres import PostgresDatabase
 from domain.events import Recorded
 from projections import PROJECTIONS, cursor, digest
+from projections.builder import Spec, build
 from projections.projection import Projection
 from tests.givens import Given
+from tests.projections.copied import CopiedLedger
+from tests.projections.following import all_caught_up, following
+from tests.servers import NatsServer
 
 EVERY = pytest.mark.parametrize("projection", PROJECTIONS.values(), ids=PROJECTIONS)
 
@@ -87,3 +94,31 @@ async def test_sealed_words_stay_in_the_payloads(
         for column in columns:
             found = await db.fetchval(column["search"], "sealed words")
             assert not found or column["column_name"] == "payload"
+
+
+async def test_they_follow_the_real_ledger_through_its_death(
+    database: PostgresDatabase, nats_client: Client, fresh_nats: NatsServer
+) -> None:
+    ledger, history = JetStreamLedger(nats_client), PROJECTIONS["history"]
+    given = Given(ledger)
+    async with following(ledger, database, history):
+        await given.ward(2)
+        fresh_nats.kill()
+        fresh_nats.launch()
+        await asyncio.to_thread(fresh_nats.wait)
+        await given.person()
+        await all_caught_up(ledger, database, history)
+    async with database.acquire() as db:
+        found = await db.fetch("SELECT id FROM history.events ORDER BY sequence")
+    assert [row["id"] for row in found] == [recorded.id async for recorded in ledger.read()]
+
+
+async def test_a_dataset_of_the_real_ledger_is_the_same_whoever_holds_the_events(
+    nats_client: Client, events: list[Recorded]
+) -> None:
+    ledger = JetStreamLedger(nats_client)
+    await Given(ledger).ward(10)
+    as_of = len(events) // 2
+    built = await build(ledger, Spec(), as_of)
+    assert built.root == (await build(CopiedLedger(events), Spec(), as_of)).root
+    assert built.head_sha256 == events[as_of - 1].hash

@@ -7,10 +7,19 @@ from hashlib import sha256
 from io import BytesIO
 
 import pytest
+from numpy.random import default_rng
 from PIL import Image
 
 from training.screen import CAMERA
-from training.synth import AF_MISSING, MODES, SyntheticCase, age_band, case
+from training.synth import (
+    AF_KNOWN,
+    AF_MISSING,
+    MODES,
+    SyntheticCase,
+    age_band,
+    atrial_fibrillation,
+    case,
+)
 
 SEEDS = range(12)
 
@@ -75,10 +84,11 @@ def test_the_cause_can_be_chosen() -> None:
 
 
 def test_atrial_fibrillation_is_often_unknown_and_rarely_found_without_embolism() -> None:
-    answers = Counter((one.cause, one.af) for one in map(case, range(100, 140)))
-    unknown = sum(count for (_, af), count in answers.items() if af == "unknown")
-    assert abs(unknown / 40 - AF_MISSING) < 0.3
-    assert answers["cardioembolic", "yes"] > answers["large-artery", "yes"]
+    rng = default_rng(0)
+    for cause, known in AF_KNOWN.items():
+        answers = Counter(atrial_fibrillation(cause, rng) for _ in range(4000))
+        assert answers["unknown"] / 4000 == pytest.approx(AF_MISSING, abs=0.03)
+        assert answers["yes"] / (answers["yes"] + answers["no"]) == pytest.approx(known, abs=0.04)
 
 
 @pytest.mark.parametrize(

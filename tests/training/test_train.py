@@ -86,7 +86,7 @@ def test_every_answer_falls_into_one_interval() -> None:
     rng = torch.Generator().manual_seed(0)
     share = torch.rand(300, generator=rng)
     rows = evaluate.intervals(torch.stack([share, 1 - share], 1), (share < 0.5).long())
-    assert [row.at_least for row in rows][0] == evaluate.ABSTAIN_BELOW_PERMILLE
+    assert rows[0].at_least == evaluate.ABSTAIN_BELOW_PERMILLE
     assert rows[-1].below > 1000
     assert all(one.below == two.at_least for one, two in pairwise(rows))
     answered = ((1000 * torch.maximum(share, 1 - share)).round() >= 550).sum()

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.pixels import Gray
+from workers.pixels import Box, Gray
 
 WORK_SIDE_PX: Final = 512
 """Shapes are judged on a picture reduced to this longest side."""
@@ -55,11 +55,26 @@ MARGIN_WORK_PX: Final = 1
 
 
 class Blob(msgspec.Struct, frozen=True):
-    """A head-like region: its convex outline and filled mask at working size."""
+    """A head-like region at working size: its convex outline, the mask it fills, and their extent."""
 
     outline: NDArray[np.int32]
     mask: NDArray[np.uint8]
     area: int
+    box: Box
+
+    def overlaps(self, other: "Blob") -> bool:
+        """Whether they share a pixel."""
+        x, y, w, h = self.box
+        left, top, wide, high = other.box
+        if x >= left + wide or left >= x + w or y >= top + high or top >= y + h:
+            return False
+        return bool((self.mask & other.mask).any())
+
+    def is_part_of(self, other: "Blob") -> bool:
+        """Whether it lies within another one and is clearly smaller."""
+        if self.area > INNER_AREA_MAX * other.area or not self.overlaps(other):
+            return False
+        return bool((self.mask <= other.mask).all())
 
 
 def find(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -97,7 +112,7 @@ def saturation(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def trimmed(contour: NDArray[np.int32], shape: tuple[int, ...]) -> Blob | None:
     """The contour's filled inside without thin appendages, made convex; None if it is too hollow."""
-    x, y, width, height = cv2.boundingRect(contour)
+    x, y, width, height = box_of(contour)
     filled = np.zeros((height + 2, width + 2), np.uint8)
     cv2.drawContours(filled, [contour], -1, 1, cv2.FILLED, offset=(1 - x, 1 - y))
     core = opened(filled, OPENING * min(width, height) / 2)
@@ -112,7 +127,13 @@ def trimmed(contour: NDArray[np.int32], shape: tuple[int, ...]) -> Blob | None:
         return None
     mask = np.asarray(cv2.fillConvexPoly(np.zeros(shape, np.uint8), hull, 1), np.uint8)
     area = cv2.countNonZero(mask)
-    return Blob(hull, mask, area) if area >= AREA_MIN * mask.size else None
+    return Blob(hull, mask, area, box_of(hull)) if area >= AREA_MIN * mask.size else None
+
+
+def box_of(outline: NDArray[np.int32]) -> Box:
+    """The upright rectangle around an outline."""
+    x, y, width, height = cv2.boundingRect(outline)
+    return x, y, width, height
 
 
 def opened(mask: NDArray[np.uint8], radius_px: float) -> NDArray[np.uint8]:
@@ -161,8 +182,8 @@ def chosen(blobs: list[Blob]) -> list[Blob]:
     """Of blobs by falling size, the largest that do not overlap, with montages taken apart."""
     kept: list[Blob] = []
     for blob in blobs:
-        if not any((blob.mask & other.mask).any() for other in kept):
-            inner = chosen([other for other in blobs if is_inside(other, blob)])
+        if not any(blob.overlaps(other) for other in kept):
+            inner = chosen([other for other in blobs if other.is_part_of(blob)])
             filled = sum(other.area for other in inner) >= HEADS_IN_CONTAINER_MIN * blob.area
             kept += inner if len(inner) > 1 and filled else [blob]
     return kept
@@ -172,13 +193,6 @@ def comparable(blobs: list[Blob]) -> list[Blob]:
     """Without blobs far smaller than the largest."""
     largest = max((blob.area for blob in blobs), default=0)
     return [blob for blob in blobs if blob.area >= AREA_TO_LARGEST_MIN * largest]
-
-
-def is_inside(inner: Blob, outer: Blob) -> bool:
-    """Whether a clearly smaller blob lies within another one."""
-    if inner.area > INNER_AREA_MAX * outer.area:
-        return False
-    return bool((inner.mask <= outer.mask).all())
 
 
 def at_full_size(blob: Blob, shape: tuple[int, int], scale: float) -> NDArray[np.uint8]:

@@ -111,7 +111,7 @@ opinion-question = What do you think?
 opinion-recorded = Noted, thank you.
 af-recorded = Noted. The answer takes it into account.
 final-question = What was the final cause?
-evidence-question = { $cause }: confirmed by?
+evidence-question = Confirmed by? ({ $cause })
 label-recorded = The final cause is recorded. Thank you!
 final-cause = Final cause: <b>{ $cause }</b>, { $evidence }; { $level ->
     [1] working diagnosis

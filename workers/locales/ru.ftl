@@ -89,7 +89,7 @@ problems-more = { $count ->
 
 rejected-empty = файл пуст; пришлите ещё раз.
 rejected-not-an-image = это не изображение; пришлите скриншот или фото.
-rejected-unsupported-type = такой тип файла не подходит; пришлите JPEG, PNG, WebP или скриншот.
+rejected-unsupported-type = тип файла не подходит; пришлите JPEG, PNG, WebP или скриншот.
 rejected-truncated = файл оборвался по дороге; пришлите ещё раз.
 rejected-damaged = файл повреждён; сделайте новый скриншот.
 rejected-too-large = файл слишком большой; отправьте как фото или сделайте скриншот.
@@ -113,7 +113,7 @@ opinion-question = Как вы думаете?
 opinion-recorded = Записано, спасибо.
 af-recorded = Записано. Ответ это учтёт.
 final-question = Какова окончательная причина?
-evidence-question = Причина: { $cause }. Чем подтверждена?
+evidence-question = Чем подтверждено? ({ $cause })
 label-recorded = Окончательная причина записана. Спасибо!
 final-cause = Окончательная причина: <b>{ $cause }</b>, { $evidence }; { $level ->
     [1] рабочий диагноз
