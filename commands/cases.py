@@ -45,8 +45,9 @@ async def submit_image(
 async def split_image(
     books: Books, request: Request, case: UUID, item: str, by: UUID
 ) -> UUID | None:
-    """Moves one image (by the first digits of its id) to a new case; its id, or None if it cannot."""
-    state = await load(books, case)
+    """Moves one image (by the first digits of its id) to a new case; its id, or None if it cannot.
+    Raises NoSuchCase, NotYours."""
+    state = await load_owned(books, case, by)
     found = next((image for id_, image in state.images.items() if id_.hex.startswith(item)), None)
     if state.opened is None or found is None:
         return None

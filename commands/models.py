@@ -13,9 +13,9 @@ from domain.model import Model, ModelRole
 MODEL_SPACE = UUID("6f0f6a3e-5c5d-5f3e-9d55-8a1f0a4f7c11")
 
 
-def model_id(sha256: str) -> UUID:
-    """A release is named by the hash of its ONNX file."""
-    return uuid5(MODEL_SPACE, sha256)
+def model_id(manifest_sha256: str) -> UUID:
+    """A release is named by the hash of its manifest, which names all else it holds."""
+    return uuid5(MODEL_SPACE, manifest_sha256)
 
 
 async def register(
@@ -27,12 +27,12 @@ async def register(
 ) -> bool:
     """Stores a checked bundle's files and registers it."""
     for name, data in files.items():
-        await blobs.put(bundle_key(registered.sha256, name), data)
+        await blobs.put(bundle_key(registered.manifest_sha256, name), data)
     return await transact(
         books,
         request,
         MODEL,
-        model_id(registered.sha256),
+        model_id(registered.manifest_sha256),
         lambda state: models.register(state, registered),
     )
 
@@ -55,5 +55,5 @@ async def serving(register: Register) -> tuple[UUID, Model] | None:
     return next(((id_, m) for id_, m in reversed(list(models_by_age.items())) if m.serves), None)
 
 
-def bundle_key(sha256: str, name: str) -> str:
-    return f"model/{sha256}/{name}"
+def bundle_key(manifest_sha256: str, name: str) -> str:
+    return f"model/{manifest_sha256}/{name}"

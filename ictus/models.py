@@ -33,4 +33,4 @@ async def register_bundle(house: House, folder: Path) -> tuple[UUID, Registered]
         synthetic=manifest.synthetic,
     )
     await models.register(house.books, house.blobs, house.operator(), registered, files)
-    return models.model_id(registered.sha256), registered
+    return models.model_id(registered.manifest_sha256), registered

@@ -58,12 +58,18 @@ async def create(projections: Iterable[Projection], database: Database) -> None:
                 await _insert(db, projection, Cursor(projection.name, 1, projection.revision, True))
 
 
-async def begin(projection: Projection, database: Database) -> Cursor:
-    """An empty version beside the live one; what an interrupted rebuild left there is dropped."""
+async def begin(projection: Projection, database: Database, *, anew: bool = True) -> Cursor:
+    """A version beside the live one: an empty one, or else the one of this revision that was begun.
+
+    Going on is for programs that start together: beginning anew, each would undo the other's work.
+    """
     async with database.acquire() as db, db.transaction():
         await _hold(db)
         version = (await live(db, projection.name)).version + 1
         cursor = Cursor(projection.name, version, projection.revision, False)
+        begun = await _find(db, projection.name, version)
+        if begun and begun.revision == projection.revision and not anew:
+            return begun
         await _drop(db, cursor)
         await _insert(db, projection, cursor)
     return cursor
@@ -127,6 +133,12 @@ async def switch(db: Db, old: Cursor, built: Cursor) -> None:
             version,
             is_live,
         )
+
+
+async def _find(db: Db, name: str, version: int) -> Cursor | None:
+    query = "SELECT * FROM projection.cursor WHERE name = $1 AND version = $2"
+    found = await db.fetchrow(query, name, version)
+    return Cursor(**found) if found else None
 
 
 async def _hold(db: Db) -> None:

@@ -157,13 +157,18 @@ class CaseLine(Struct, frozen=True):
     label: Cause | None
 
 
-async def recent_case(db: Db, person: UUID, since: Instant) -> UUID | None:
-    """The person's case with the last image sent at `since` or later, which a new photo joins."""
+async def recent_case(
+    db: Db, person: UUID, since: Instant, item: UUID | None = None
+) -> UUID | None:
+    """The person's case with the last image sent at `since` or later, which a new photo joins;
+    if `item` lies in one of them, the photo was here before, and it is that one."""
     found: UUID | None = await db.fetchval(
         "SELECT case_id FROM inbox.images JOIN inbox.cases USING (case_id)"
-        " WHERE person = $1 AND sent_at >= $2 ORDER BY sent_at DESC, sequence DESC LIMIT 1",
+        " WHERE person = $1 AND sent_at >= $2"
+        " ORDER BY item IS NOT DISTINCT FROM $3 DESC, sent_at DESC, sequence DESC LIMIT 1",
         person,
         since,
+        item,
     )
     return found
 

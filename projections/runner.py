@@ -76,17 +76,8 @@ async def rebuild(
     rebuild. Raises Damaged, Unavailable; the live version then stays as it was.
     """
     await cursors.create((projection,), database)
-    cursor = await cursors.begin(projection, database)
-    while True:
-        cursor = await _checked(cursor, ledger)
-        head = await ledger.head()
-        events = ledger.read(max(0, cursor.sequence - 1))
-        async with aclosing(_advance(projection, cursor, events, database)) as commits:
-            async for cursor in commits:
-                progress(cursor.sequence, head.sequence)
-        rebuilt = await _switched(projection, cursor, head.sequence, database)
-        if rebuilt:
-            return rebuilt
+    begun = await cursors.begin(projection, database)
+    return await _finish(projection, begun, ledger, database, progress)
 
 
 class Status(Struct, frozen=True):
@@ -133,9 +124,29 @@ async def _up_to_date(projection: Projection, ledger: Ledger, database: Database
         raise Unavailable(f"projection {projection.name} belongs to a newer program")
     if live.revision < projection.revision:
         log.warning("projection %s is rebuilt as revision %d", live.name, projection.revision)
-        await rebuild(projection, ledger, database, lambda sequence, head: None)
+        begun = await cursors.begin(projection, database, anew=False)
+        await _finish(projection, begun, ledger, database, lambda sequence, head: None)
         live = await _live(projection.name, database)
     return await _checked(live, ledger)
+
+
+async def _finish(
+    projection: Projection,
+    cursor: Cursor,
+    ledger: Ledger,
+    database: Database,
+    progress: Callable[[int, int], None],
+) -> Rebuilt:
+    while True:
+        cursor = await _checked(cursor, ledger)
+        head = await ledger.head()
+        events = ledger.read(max(0, cursor.sequence - 1))
+        async with aclosing(_advance(projection, cursor, events, database)) as commits:
+            async for cursor in commits:
+                progress(cursor.sequence, head.sequence)
+        rebuilt = await _switched(projection, cursor, ledger, database)
+        if rebuilt:
+            return rebuilt
 
 
 async def _advance(
@@ -193,12 +204,13 @@ def _check(cursor: Cursor, expected: int, batch: list[Recorded]) -> None:
 
 
 async def _switched(
-    projection: Projection, built: Cursor, head: int, database: Database
+    projection: Projection, built: Cursor, ledger: Ledger, database: Database
 ) -> Rebuilt | None:
     """None when the live version went ahead meanwhile: readers must not see time go back."""
     async with database.acquire() as db, db.transaction():
         live = await cursors.lock_live(db, projection.name)
-        if built.sequence < live.sequence <= head:
+        await cursors.enter(db, built)
+        if built.sequence < live.sequence <= (await ledger.head()).sequence:
             return None
         identical = None
         if (live.sequence, live.revision) == (built.sequence, built.revision):

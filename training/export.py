@@ -1,5 +1,6 @@
 """Exports a trained model as ONNX: one case's tiles and AF answer in, calibrated probabilities out."""
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def export(model: Calibrated, file: Path) -> None:
     """Writes the graph without names of files or functions: the same weights give the same bytes."""
     shapes = {"tiles": {0: torch.export.Dim("n", min=1, max=1024)}, "af": None}
     example = (torch.zeros(3, 1, SIDE, SIDE), torch.tensor([0.0, 0.0, 1.0]))
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -23,7 +23,7 @@ from workers.taps import Tap
 from workers.texts import NOTICE, plainly, say
 from workers.wording import Catalogue, capital, card_lines, code_of, within
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled"]
+State = Literal["receiving", "waiting", "answered", "abstained", "confirmed"]
 Rows = tuple[tuple[Button, ...], ...]
 
 CAPTION_UNITS_MAX = 1024
@@ -192,7 +192,7 @@ def cases_card(
 
 
 def _case_label(line: CaseLine, language: str) -> str:
-    told = line.cause if line.state in ("answered", "labelled") else None
+    told = line.cause if line.state in ("answered", "confirmed") else None
     cause = [plainly(language, f"cause-{told}")] if told else []
     state = plainly(language, f"state-{line.state}")
     return " · ".join([line.code, f"{line.time:%d.%m}", state, *cause])
@@ -210,10 +210,6 @@ def access_card(person: UUID, name: str, language: str) -> Card:
     """What an admin sees when a stranger asks."""
     approve = _button(language, "button-approve", taps.Approve(person))
     return Card(text=say(language, "access-asked", name=name), rows=((approve,),))
-
-
-def approved_card(language: str) -> Card:
-    return Card(text=say(language, "access-approved"))
 
 
 def consent_card(language: str) -> Card:

@@ -104,9 +104,11 @@ async def run(reaction: Reaction, queue: Queue) -> None:
 
 async def _finish(in_hand: set[asyncio.Task[None]]) -> None:
     """What is not finished in time is cancelled and will be delivered again."""
-    if in_hand:
-        _, late = await asyncio.wait(in_hand, timeout=DRAIN_SECONDS_MAX)
-        for task in late:
+    try:
+        if in_hand:
+            await asyncio.wait(in_hand, timeout=DRAIN_SECONDS_MAX)
+    finally:
+        for task in in_hand:
             task.cancel()
 
 
@@ -214,8 +216,7 @@ async def _settle(
 async def _set_aside(
     reaction: Reaction, queue: Queue, message: Message, reason: str, failures: dict[int, int]
 ) -> None:
-    if reaction.give_up is not None:
-        await reaction.give_up(message)
+    await _give_up(reaction, message)
     letter = DeadLetter(
         consumer=reaction.name,
         subject=message.subject,
@@ -229,6 +230,19 @@ async def _set_aside(
     message_id = f"{reaction.name}:{reaction.stream}:{message.sequence}"
     await queue.publish(subject, msgspec.json.encode(letter), message_id=message_id)
     log.error("set aside", extra={"reaction": reaction.name, "sequence": message.sequence})
+
+
+async def _give_up(reaction: Reaction, message: Message) -> None:
+    """What nobody can speak about any more is set aside all the same."""
+    if reaction.give_up is None:
+        return
+    try:
+        await reaction.give_up(message)
+    except Unavailable:
+        raise
+    except Exception as bug:  # noqa: BLE001  the boundary: poison must not block the rest
+        extra = {"reaction": reaction.name, "cause": type(bug).__name__}
+        log.error("gave up in silence", extra=extra)
 
 
 async def _heartbeat(message: Message) -> None:

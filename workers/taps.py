@@ -107,7 +107,7 @@ Tap = CaseTap | AskAccess | Approve | Consent
 VERBS: dict[str, type[Tap]] = {
     "ag": Agree,
     "un": Unsure,
-    "ot": ChooseOpinion,
+    "ot": ChooseOpinion,  # codespell:ignore
     "op": GiveOpinion,
     "af": TellAf,
     "ex": ShowExaminations,

@@ -40,9 +40,10 @@ def card_lines(
         yield from _progress(case, language, collecting_only)
     else:
         yield from _answered(case, catalogue, language)
-        yield from _problems(case, language, PROBLEMS_BESIDE_AN_ANSWER_MAX)
         if not collecting_only and _overtaken(case):
             yield say(language, "updating", count=len(case.images), ready=len(case.usable))
+        else:
+            yield from _problems(case, language, PROBLEMS_BESIDE_AN_ANSWER_MAX)
     yield from _told(case, language)
     if case.prediction is not None:
         yield say(language, "research")

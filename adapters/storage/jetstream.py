@@ -92,6 +92,10 @@ class JetStreamLedger:
             await sleep(PAUSE_SECONDS)
 
     async def head(self) -> Head:
+        return await patiently(self._head)
+
+    async def _head(self) -> Head:
+        must_be_connected(self._client)
         with reaching(self._client):
             info = await jetstream(self._client).stream_info(LEDGER)
         metadata = info.config.metadata or {}
@@ -221,7 +225,8 @@ class JetStreamLedger:
     def _endure(self, error: Unavailable, position: int) -> None:
         if self._client.is_closed:
             raise error
-        log.warning("the ledger is away; following it from sequence %d when it is back", position)
+        if self._client.is_connected:
+            log.warning("the ledger does not answer; following on from sequence %d", position)
 
 
 def _subjects(aggregate: str | None) -> str:

@@ -76,6 +76,10 @@ class PostgresDatabase:
             yield connection
         except AWAY as error:
             raise _unavailable(error) from error
+        except asyncpg.InternalClientError as error:
+            # A loss in the middle of a statement may surface as the client's own confusion.
+            connection.terminate()
+            raise _unavailable(error) from error
         except asyncpg.InterfaceError as error:
             if not _is_lost(connection):
                 raise

@@ -7,7 +7,7 @@ from msgspec import json
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from adapters.storage.nats_connection import reaching
+from adapters.storage.nats_connection import must_be_connected, reaching
 
 EXPIRES_SECONDS = 20
 HEARTBEAT_SECONDS = 1
@@ -22,6 +22,7 @@ async def pull(client: Client, stream: str, consumer: str, batch: int) -> AsyncG
 
     No more than `batch` messages wait here, and none is asked for before the last one was taken.
     """
+    must_be_connected(client)
     arrived: Queue[Msg] = Queue()
     inbox = client.new_inbox()
     with reaching(client):

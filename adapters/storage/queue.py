@@ -56,7 +56,8 @@ class JetStreamQueue:
             except Unavailable:
                 if self._client.is_closed:
                     raise
-            log.warning("deliveries of %s to %s broke off; asking again", stream, durable)
+            if self._client.is_connected:
+                log.warning("deliveries of %s to %s broke off; asking again", stream, durable)
             await sleep(PAUSE_SECONDS)
 
     async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:

@@ -8,18 +8,21 @@ import os
 from asyncio import to_thread
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nats.aio.client import Client
 
 from adapters.storage.bucket import Bucket
 from adapters.storage.streams import KEYS_BUCKET
-from commands.ports import Erased, Missing
+from commands.ports import Damaged, Erased, Missing
 from domain.identity import derived
 from domain.sealed import Sealed
 
@@ -46,8 +49,8 @@ class Keys(Protocol):
 class KeyVault:
     """Implements `commands.ports.Vault`.
 
-    Another process notices a destroyed key after CACHED_SECONDS_MAX at the latest. Opening with
-    another key or other additional data raises cryptography.exceptions.InvalidTag.
+    Another process notices a destroyed key after CACHED_SECONDS_MAX at the latest. What does not
+    open with its own key and additional data raises Damaged.
     """
 
     def __init__(self, keys: Keys, master_key: bytes) -> None:
@@ -62,7 +65,8 @@ class KeyVault:
     async def unseal(self, sealed: Sealed, aad: str) -> str:
         key = await self._key_to_read(sealed.key)
         nonce, box = urlsafe_b64decode(sealed.nonce), urlsafe_b64decode(sealed.box)
-        return AESGCM(key).decrypt(nonce, box, aad.encode()).decode()
+        with _opening(sealed.key):
+            return AESGCM(key).decrypt(nonce, box, aad.encode()).decode()
 
     async def encrypt(self, key: str, aad: str, data: bytes) -> bytes:
         nonce, box = await to_thread(_encrypt, await self._key_to_write(key), aad, data)
@@ -71,7 +75,8 @@ class KeyVault:
     async def decrypt(self, key: str, aad: str, data: bytes) -> bytes:
         cipher = AESGCM(await self._key_to_read(key))
         nonce, box = data[:NONCE_BYTES], data[NONCE_BYTES:]
-        return await to_thread(cipher.decrypt, nonce, box, aad.encode())
+        with _opening(key):
+            return await to_thread(cipher.decrypt, nonce, box, aad.encode())
 
     async def derive(self, *words: str) -> UUID:
         return derived(await self._key_to_write(IDS_KEY), *words)
@@ -107,7 +112,8 @@ class KeyVault:
         if wrapped == TOMBSTONE:
             raise Erased(name)
         nonce, box = wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:]
-        key = self._master.decrypt(nonce, box, name.encode())
+        with _opening(f"{name}, or its master key"):
+            key = self._master.decrypt(nonce, box, name.encode())
         self._cache[name] = monotonic(), key
         self._cache.move_to_end(name)
         if len(self._cache) > CACHED_KEYS_MAX:
@@ -151,6 +157,16 @@ def _make_master_key(path: Path) -> None:
         return
     finally:
         draft.unlink()
+
+
+@contextmanager
+def _opening(what: str) -> Iterator[None]:
+    try:
+        yield
+    except InvalidTag as error:
+        raise Damaged(
+            f"a box does not open: wrong place, tampered with, or not of {what}"
+        ) from error
 
 
 def _encrypt(key: bytes, aad: str, data: bytes) -> tuple[bytes, bytes]:

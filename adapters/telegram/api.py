@@ -2,7 +2,7 @@
 
 ApiError
 ├── TooMany      429: wait `retry_after_s`, then repeat
-├── Away         nothing was done: no connection, or the server refused with 5xx; repeat
+├── Away         nothing was done: no connection, 5xx, or it does not know the token (yet); repeat
 ├── Ambiguous    the connection broke or timed out after the request was sent: perhaps it was done
 └── Rejected     4xx: Telegram understood and refused; repeating is useless
 """
@@ -89,7 +89,7 @@ class BotApi:
         limit = aiohttp.ClientTimeout(total=DOWNLOAD_SECONDS_MAX, sock_connect=CONNECT_SECONDS_MAX)
         try:
             async with self._open.get(f"{self._files}/{path}", timeout=limit) as response:
-                if response.status >= 500:
+                if response.status in (401, 429) or response.status >= 500:
                     raise Away(str(response.status))
                 if response.status != 200:
                     raise Rejected(response.status, "file")
@@ -113,7 +113,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _result(status: int, body: bytes) -> Any:
-    if status >= 500:
+    if status == 401 or status >= 500:
         raise Away(str(status))
     try:
         answer = msgspec.json.decode(body)

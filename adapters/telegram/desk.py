@@ -69,10 +69,15 @@ class Desk(NamedTuple):
         )
 
     async def apologise(self, update: dict[str, Any]) -> None:
-        chat = chat_of(update)
-        code = f"{update.get('update_id', 0) % 0xFFFF:04X}"
-        said = Say(address=f"{CHANNEL}:{chat}", card=Card(say("en", "error", code=code)))
-        await outgoing.send(self.queue, said, f"sorry:{self.bot_id}:{update.get('update_id')}")
+        """To whoever sent it, in their private chat; to nobody if it says not who."""
+        update_id, chat = update["update_id"], chat_of(update)
+        if chat <= 0:
+            return
+        person_id = await self.books.vault.derive("person", CHANNEL, str(chat))
+        language = (await people.load(self.books, person_id)).language
+        sorry = say(language, "error", code=f"{update_id % 0xFFFF:04X}")
+        said = Say(address=f"{CHANNEL}:{chat}", card=Card(sorry))
+        await outgoing.send(self.queue, said, f"sorry:{self.bot_id}:{update_id}")
 
 
 class Visit(NamedTuple):
@@ -96,11 +101,11 @@ class Visit(NamedTuple):
     async def toast(self, text: str) -> None:
         await self._send(Toast(address=self.address, press=self.press, text=text), "toast")
 
-    async def swap(self, card: Card) -> None:
+    async def swap(self, card: Card, note: str = "") -> None:
         """In the place of the message whose button was pressed."""
         swapped = Swap(address=self.address, message=self.message, card=card)
         await self._send(swapped, "swap")
-        await self.toast("")
+        await self.toast(note)
 
     async def refuse(self, card: Card) -> None:
         """On a button as a toast, which has no buttons; else as a message."""
@@ -177,12 +182,13 @@ class Visit(NamedTuple):
     ) -> None:
         """An image: of the case it replies to, of its album's, of the one just begun, or of a new."""
         await self.must_be_consented()
-        case, joined = await self._case_of(sent, album, reply_to)
+        item = await self._derive("item")
+        case, joined = await self._case_of(item, sent, album, reply_to)
         await cases.submit_image(
             self.desk.books,
             self.request,
             case,
-            item=await self._derive("item"),
+            item=item,
             by=self.person_id,
             site=self.person.site,
             origin=self.desk.origin,
@@ -194,7 +200,7 @@ class Visit(NamedTuple):
         )
 
     async def _case_of(
-        self, sent: Instant, album: str | None, reply_to: int | None
+        self, item: UUID, sent: Instant, album: str | None, reply_to: int | None
     ) -> tuple[UUID, Joined]:
         if reply_to is not None and (case := await self._case_of_card(reply_to)):
             return case, "reply"
@@ -204,15 +210,18 @@ class Visit(NamedTuple):
         await self._read_own_writes()
         async with self.desk.database.acquire() as db:
             since = sent - timedelta(seconds=JOIN_SECONDS_MAX)
-            recent = await inbox.recent_case(db, self.person_id, since)
+            recent = await inbox.recent_case(db, self.person_id, since, item)
         return (recent, "window") if recent and recent != case else (case, "first")
 
     async def _case_of_card(self, message_id: int) -> UUID | None:
-        chat = self.address.split(":", 1)[1]
-        card = await self.desk.books.vault.derive("card", CHANNEL, chat, str(message_id))
+        card = await self._card_id(message_id)
         await self._read_own_writes()
         async with self.desk.database.acquire() as db:
             return await inbox.case_by_card(db, card)
+
+    async def _card_id(self, message_id: int) -> UUID:
+        chat = self.address.split(":", 1)[1]
+        return await self.desk.books.vault.derive("card", CHANNEL, chat, str(message_id))
 
     async def _derive(self, what: str) -> UUID:
         """The id of a thing that this very message brings."""
@@ -250,22 +259,33 @@ class Visit(NamedTuple):
         return cases_card(lines, self.language, page=page, more=len(found) > CASES_PER_PAGE)
 
     async def opine(self, case: UUID, opinion: Opinion) -> None:
-        await cases.give_opinion(self.desk.books, self.request, case, opinion, self.person_id)
-        await self.toast(say(self.language, "opinion-recorded"))
+        books, person = self.desk.books, self.person_id
+        changed = await cases.give_opinion(books, self.request, case, opinion, person)
+        await self._note(case, changed, "opinion-recorded")
 
     async def tell(self, case: UUID, code: str, value: str) -> None:
-        await cases.give_context(self.desk.books, self.request, case, code, value, self.person_id)
-        await self.toast(say(self.language, "af-recorded"))
+        books, person = self.desk.books, self.person_id
+        changed = await cases.give_context(books, self.request, case, code, value, person)
+        await self._note(case, changed, "af-recorded")
 
     async def label(self, case: UUID, cause: Cause, evidence: Evidence) -> None:
-        await cases.confirm_label(
-            self.desk.books, self.request, case, cause, (evidence,), self.person_id
-        )
-        await self.toast(say(self.language, "label-recorded"))
+        books, person = self.desk.books, self.person_id
+        changed = await cases.confirm_label(books, self.request, case, cause, (evidence,), person)
+        await self._note(case, changed, "label-recorded")
 
     async def split(self, case: UUID, item: str) -> None:
         await cases.split_image(self.desk.books, self.request, case, item, self.person_id)
-        await self.toast(say(self.language, "split-done"))
+        await self._note(case, True, "split-done")
+
+    async def _note(self, case: UUID, changed: bool, note: str) -> None:
+        """The card itself is shown anew by what changed; a copy of it, and a card that had asked
+        while nothing changed, here."""
+        placed = (await self.own(case)).card
+        text = say(self.language, note)
+        if changed and placed and placed.card == await self._card_id(self.message):
+            await self.toast(text)
+        else:
+            await self.swap(await self.card(case), text)
 
 
 def _spoken(user: User) -> str:

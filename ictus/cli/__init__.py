@@ -19,21 +19,23 @@ model = App(name="model", help="Models: register a bundle, promote it.")
 for group in (case, dataset, projection, model):
     app.command(group)
 
+# Summaries stand here as well as in the functions, which are not imported to show them.
 COMMANDS = (
-    (app, "up", "ictus.cli.serve:up"),
-    (app, "demo", "ictus.cli.serve:demo"),
-    (app, "run", "ictus.cli.serve:run"),
-    (app, "doctor", "ictus.cli.doctor:doctor"),
-    (app, "events", "ictus.cli.cases:events"),
-    (app, "invite", "ictus.cli.people:invite"),
-    (case, "list", "ictus.cli.cases:list_cases"),
-    (case, "find", "ictus.cli.cases:find"),
-    (case, "show", "ictus.cli.cases:show"),
-    (dataset, "build", "ictus.cli.datasets:build"),
-    (projection, "status", "ictus.cli.projections:status"),
-    (projection, "rebuild", "ictus.cli.projections:rebuild"),
-    (model, "register", "ictus.cli.models:register"),
-    (model, "promote", "ictus.cli.models:promote"),
+    (app, "up", "serve:up", "Runs everything here until Ctrl-C; needs a bot's token."),
+    (app, "demo", "serve:demo", "Plays synthetic cases and shows what happened."),
+    (app, "furnish", "serve:furnish", "Makes what must stand before any role; repeatable."),
+    (app, "run", "serve:run", "Runs one or several roles in this process."),
+    (app, "doctor", "doctor:doctor", "Checks every part and says how to mend it."),
+    (app, "events", "cases:events", "The ledger's events as NDJSON, as stored."),
+    (app, "invite", "people:invite", "Makes an invitation link, for one or for many."),
+    (case, "list", "cases:list_cases", "The latest cases."),
+    (case, "find", "cases:find", "Finds cases by the card's code or by UUID."),
+    (case, "show", "cases:show", "The whole story of a case, as of any moment."),
+    (dataset, "build", "datasets:build", "Builds rows, images and manifest of a dataset."),
+    (projection, "status", "projections:status", "Version, position and lag of all."),
+    (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
+    (model, "register", "models:register", "Checks a bundle and makes it known here."),
+    (model, "promote", "models:promote", "Gives a registered model a role."),
 )
-for group, name, function in COMMANDS:
-    group.command(function, name=name)
+for group, name, function, summary in COMMANDS:
+    group.command(f"ictus.cli.{function}", name=name, help=summary)

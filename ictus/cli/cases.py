@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,15 +11,17 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from domain.events import Recorded
 
-from ictus.cli.options import AsOf, Data, Json, house, put_json, put_table, sequence_of
+from ictus.cli.options import AsOf, Count, Data, Json, house, put_json, put_table, sequence_of
+
+State = Literal["receiving", "waiting", "answered", "abstained", "labelled"]
 
 COLUMNS = ("code", "opened (UTC)", "state", "images", "most likely", "final cause")
 
 
 def list_cases(
     *,
-    limit: int = 20,
-    state: str | None = None,
+    limit: Count = 20,
+    state: State | None = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -30,24 +32,24 @@ def list_cases(
     limit
         How many at most.
     state
-        receiving, waiting, answered, abstained or labelled.
+        Only those in this state.
     """
     asyncio.run(_list(limit, state, data, json))
 
 
 def find(text: str, *, data: Data = None, json: Json = False) -> None:
-    """Finds cases by the code on the card, or by UUID or its first digits.
+    """Finds cases by the card's code or by UUID.
 
     Parameters
     ----------
     text
-        Such as K7-4F2Q.
+        Such as K7-4F2Q, or a UUID or its first digits.
     """
     asyncio.run(_find(text, data, json))
 
 
 def show(case: str, *, as_of: AsOf = None, data: Data = None, json: Json = False) -> None:
-    """The whole story of a case, as it was known at any moment.
+    """The whole story of a case, as of any moment.
 
     Parameters
     ----------
@@ -59,14 +61,14 @@ def show(case: str, *, as_of: AsOf = None, data: Data = None, json: Json = False
 
 def events(
     *,
-    first: Annotated[int, Parameter(name="--from")] = 1,
-    last: Annotated[int | None, Parameter(name="--to")] = None,
+    first: Annotated[Count, Parameter(name="--from")] = 1,
+    last: Annotated[Count | None, Parameter(name="--to")] = None,
     type_: Annotated[str | None, Parameter(name="--type")] = None,
     case: str | None = None,
     actor: str | None = None,
     data: Data = None,
 ) -> None:
-    """The ledger's events as NDJSON: each payload as stored, with its sequence and hash.
+    """The ledger's events as NDJSON, as stored.
 
     Parameters
     ----------
@@ -84,11 +86,11 @@ def events(
     asyncio.run(_events(first, last, type_, case, actor, data))
 
 
-async def _list(limit: int, state: str | None, data: str | None, json: bool) -> None:
+async def _list(limit: int, state: State | None, data: str | None, json: bool) -> None:
     from projections import inbox
 
     async with house(data) as opened, opened.database.acquire() as db:
-        _put_lines(await inbox.latest(db, limit, state), json, "Latest cases")  # type: ignore[arg-type]
+        _put_lines(await inbox.latest(db, limit, state), json, "Latest cases")
 
 
 async def _find(text: str, data: str | None, json: bool) -> None:

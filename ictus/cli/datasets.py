@@ -19,7 +19,7 @@ def build(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Builds a dataset from the ledger: rows, images and a manifest with its Merkle root.
+    """Builds rows, images and manifest of a dataset.
 
     Parameters
     ----------

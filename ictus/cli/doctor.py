@@ -7,7 +7,7 @@ from ictus.cli.options import Data, Json, put_json, put_table, read_settings
 
 
 def doctor(*, data: Data = None, json: Json = False) -> None:
-    """Checks servers, durability, streams, keys, objects, read models and the bot."""
+    """Checks every part and says how to mend it."""
     asyncio.run(_doctor(data, json))
 
 

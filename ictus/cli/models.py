@@ -8,7 +8,7 @@ from ictus.cli.options import Data, Json, house, put_json, tell
 
 
 def register(folder: Path, *, data: Data = None, json: Json = False) -> None:
-    """Checks a bundle and makes it known to this ledger.
+    """Checks a bundle and makes it known here.
 
     Parameters
     ----------
@@ -25,7 +25,9 @@ def promote(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Gives a registered model a role; waiting cases are answered from then on.
+    """Gives a registered model a role.
+
+    Once one answers, cases that wait for it are answered.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ictus import settings as settings_of
 from ictus.settings import Settings
@@ -25,6 +26,8 @@ AsOf = Annotated[
     str | None,
     Parameter(name="--as-of", help="A ledger sequence, or a time such as 2026-11-22T10:00Z."),
 ]
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
 SITE, DEMO = ".ictus/site", ".ictus/demo"
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from secrets import token_urlsafe
 from typing import Literal
 
-from ictus.cli.options import Data, Json, house, put_json, tell
+from ictus.cli.options import Count, Data, Json, house, put_json, tell
 
 TOKEN_BYTES = 24
 
@@ -14,12 +14,12 @@ def invite(
     *,
     role: Literal["clinician", "researcher", "auditor", "admin"] = "clinician",
     site: str = "main",
-    uses: int = 1,
-    days: int = 14,
+    uses: Count = 1,
+    days: Count = 14,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Makes an invitation link; one link can serve a whole department.
+    """Makes an invitation link, for one or for many.
 
     Parameters
     ----------

@@ -6,12 +6,12 @@ from ictus.cli.options import Data, Json, house, put_json, put_table, tell
 
 
 def status(*, data: Data = None, json: Json = False) -> None:
-    """Version, position and lag of every read model."""
+    """Version, position and lag of all."""
     asyncio.run(_status(data, json))
 
 
 def rebuild(name: str, *, data: Data = None, json: Json = False) -> None:
-    """Builds a read model anew beside the live one, compares, and switches.
+    """Builds one anew and switches to it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`ictus up`, `ictus demo` and `ictus run`."""
+"""`ictus up`, `ictus demo`, `ictus furnish` and `ictus run`."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ictus.cli.errors import INTERRUPTED
-from ictus.cli.options import DEMO, Data, Json, read_settings, tell
+from ictus.cli.options import DEMO, Data, Json, put_json, read_settings, tell
 from ictus.settings import Settings
 
 
@@ -16,7 +16,7 @@ def up(
     data: Data = None,
     unsafe_durability: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Runs everything on this machine until Ctrl-C; needs ICTUS_TELEGRAM__TOKEN.
+    """Runs everything here until Ctrl-C; needs a bot's token.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def demo(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Plays synthetic cases through the real stack and shows what happened.
+    """Plays synthetic cases and shows what happened.
 
     Parameters
     ----------
@@ -56,6 +56,11 @@ def demo(
     plan = Plan(cases=cases, chaos=chaos, seed=seed, model=model, image=image)
     settings = read_settings(data or DEMO, origin="demo")
     raise SystemExit(asyncio.run(play(plan, settings, json)))
+
+
+def furnish(*, data: Data = None, json: Json = False) -> None:
+    """Makes what must stand before any role; repeatable."""
+    asyncio.run(_furnish(data, json))
 
 
 def run(*roles: str, data: Data = None) -> None:
@@ -81,6 +86,18 @@ def _addressed(data: str | None) -> Settings:
 
     settings = read_settings(data)
     return settings if settings.nats.url and settings.postgres.dsn else located(settings)
+
+
+async def _furnish(data: str | None, json: bool) -> None:
+    from ictus import wiring
+
+    async with wiring.open_house(_addressed(data), "furnish") as house:
+        await wiring.furnish(house)
+        head = await house.books.ledger.head()
+    if json:
+        put_json(head)
+        return
+    tell(f"ledger {head.ledger} ({head.origin}) stands at event {head.sequence}")
 
 
 async def _up(data: str | None, unsafe_durability: bool) -> None:

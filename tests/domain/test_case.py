@@ -211,6 +211,13 @@ def test_an_opinion_is_about_the_answer_on_the_screen_not_about_one_still_on_its
     assert opinion.prediction == an_id(7)
 
 
+def test_a_late_delivery_shows_the_answer_it_carried_not_the_newest_prediction() -> None:
+    late = more(PREDICTED, composed(an_id(3)), af("yes"), since=4)
+    late = more(late, produced(late), delivered(an_id(4)), since=6)
+    assert late.prediction_id == an_id(6)
+    assert late.seen == an_id(3)
+
+
 def test_an_opinion_may_be_changed_but_not_repeated() -> None:
     [agree] = cases.give_opinion(ANSWERED, "agree", CLINICIAN)
     agreed = more(ANSWERED, agree)

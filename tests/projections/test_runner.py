@@ -294,6 +294,19 @@ async def test_a_new_revision_is_built_before_readers_see_it(
     assert await sequences(database) == [one.sequence for one in ward.events]
 
 
+async def test_programs_that_start_together_build_a_new_revision_together(
+    ward: CopiedLedger, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "EVENTS_MAX", 3)
+    await project(ward, database, HISTORY)
+    newer = replace(HISTORY, revision=2)
+    async with following(ward, database, newer, newer, newer), asyncio.timeout(SECONDS_MAX):
+        while (live := await live_cursor(database)).revision != newer.revision:
+            assert len(await sequences(database)) == len(ward.events)
+    assert (live.version, live.sequence) == (2, len(ward.events))
+    assert await sequences(database) == [one.sequence for one in ward.events]
+
+
 async def test_an_older_program_leaves_a_newer_revision_alone(
     ward: CopiedLedger, database: PostgresDatabase
 ) -> None:

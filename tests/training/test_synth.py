@@ -21,7 +21,7 @@ from training.synth import (
     case,
 )
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from workers.inference.classifier import (
 )
 from workers.ingest.pipeline import Ingested, process
 
-UNSEEN = range(500_000, 500_016)
+UNSEEN = range(500_000, 500_012)
 
 
 def derivatives(made: SyntheticCase) -> list[bytes]:

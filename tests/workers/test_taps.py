@@ -16,7 +16,7 @@ HEX = CASE.hex
 EXACT: list[tuple[str, Tap]] = [
     (f"ag:{HEX}", taps.Agree(CASE)),
     (f"un:{HEX}", taps.Unsure(CASE)),
-    (f"ot:{HEX}", taps.ChooseOpinion(CASE)),
+    (f"ot:{HEX}", taps.ChooseOpinion(CASE)),  # codespell:ignore
     (f"op:{HEX}:1", taps.GiveOpinion(CASE, "cardioembolic")),
     (f"af:{HEX}:y", taps.TellAf(CASE, "yes")),
     (f"af:{HEX}:n", taps.TellAf(CASE, "no")),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -16,6 +15,7 @@ import workers
 from domain.case import PredictionDeclined, Reason
 from domain.errors import Refused
 from domain.stroke import CAUSES, EVIDENCE
+from tests.shown import Visible
 from workers.card import State
 from workers.texts import LANGUAGES, NOTICE, plainly, refusal, say, spoken
 
@@ -52,7 +52,7 @@ def messages(language: str) -> dict[str, ast.Message]:
 
 def variables(language: str, key: str) -> set[str]:
     found = Variables()
-    found.visit(messages(language)[key])
+    found.visit(TEXTS[language][key])
     return found.names.union(*(variables(language, other) for other in found.messages))
 
 
@@ -70,25 +70,6 @@ def rendered(language: str, key: str) -> Iterator[str]:
     names = sorted(variables(language, key))
     for values in product(*(VALUES.get(name, ["<words> & more"]) for name in names)):
         yield say(language, key, **dict(zip(names, values, strict=True)))
-
-
-class Markup(HTMLParser):
-    """Accepts <b> and <i>, properly closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=False)
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, text
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in {"b", "i"}
-        assert not attrs
-        self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_both_languages_have_the_same_keys() -> None:
@@ -117,7 +98,7 @@ def test_every_text_reads_well_with_every_value(language: str, key: str) -> None
         assert len(text) <= 1024
         assert not DRUGS.search(text)
         assert not re.search(r"exclud|исключ", text, re.IGNORECASE)
-        Markup(text)
+        Visible(text)
 
 
 @pytest.mark.parametrize("key", [key for key in TEXTS["en"] if not variables("en", key)])

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid5
@@ -25,6 +26,7 @@ from domain.stroke import PREDICTED, Cause
 from workers.inference.classifier import (
     MANIFEST_FILE,
     MODEL_FILE,
+    BundleRefused,
     Classifier,
     NothingToSee,
     Prediction,
@@ -46,6 +48,7 @@ class Inference:
         self._books, self._blobs, self._cache = books, blobs, cache
         self._models = Register(books.ledger, MODEL)
         self._loaded: tuple[str, Classifier] | None = None
+        self._loading = asyncio.Lock()
 
     async def react(self, message: Message) -> Outcome:
         """One due case; a case that changed meanwhile will be due again."""
@@ -104,19 +107,23 @@ class Inference:
 
     async def _classifier(self, model: Model) -> Classifier:
         assert model.registered is not None
-        sha256 = model.registered.sha256
-        if self._loaded is None or self._loaded[0] != sha256:
-            folder = await self._unpacked(sha256)
-            self._loaded = sha256, await asyncio.to_thread(Classifier.load, folder)
-            log.info("model loaded", extra={"model": sha256})
-        return self._loaded[1]
+        release = model.registered.manifest_sha256
+        async with self._loading:
+            if self._loaded is None or self._loaded[0] != release:
+                folder = await self._unpacked(release)
+                self._loaded = release, await asyncio.to_thread(Classifier.load, folder)
+                log.info("model loaded", extra={"model": release})
+            return self._loaded[1]
 
-    async def _unpacked(self, sha256: str) -> Path:
-        """The bundle's folder in the cache, fetched from the objects the first time."""
-        folder = self._cache / sha256
+    async def _unpacked(self, release: str) -> Path:
+        """The bundle's folder in the cache, fetched from the objects, with the manifest that was
+        registered; the manifest names the rest. Raises BundleRefused."""
+        folder = self._cache / release
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         for name in BUNDLE_FILES:
-            data = await self._blobs.get(models.bundle_key(sha256, name))
+            data = await self._blobs.get(models.bundle_key(release, name))
+            if name == MANIFEST_FILE and sha256(data).hexdigest() != release:
+                raise BundleRefused(f"{models.bundle_key(release, name)} was altered.")
             await asyncio.to_thread((folder / name).write_bytes, data)
         return folder
 
@@ -133,9 +140,7 @@ def case_key(message: Message) -> str:
 def _declined(
     case: Case, model: UUID, reason: Literal["out-of-distribution", "failed"]
 ) -> PredictionDeclined:
-    return PredictionDeclined(
-        task=TASK, inputs=case.inputs, af=case.af, reason=reason, model=model
-    )
+    return PredictionDeclined(task=TASK, inputs=case.inputs, af=case.af, reason=reason, model=model)
 
 
 def _chosen(predicted: Prediction) -> tuple[Cause, ...]:

@@ -31,8 +31,9 @@ ASPECT_MIN: Final = 0.6
 RECTANGULARITY_MAX: Final = 0.9
 """A pane, a toolbar or a sheet of paper fills its own rectangle; an ellipse fills 0.785 of it."""
 
+SURROUND_REACH: Final = 0.05
 SURROUND_MAX: Final = 0.6
-"""Air around a head is darker than this share of the head."""
+"""The air around a head, so far as this share of its size, is darker than this share of it."""
 
 STANDS_OUT_MIN: Final = 0.3
 """Half of a head stands out from the air by this share of its contrast; of a screen, less does."""
@@ -61,6 +62,12 @@ class Blob(msgspec.Struct, frozen=True):
     mask: NDArray[np.uint8]
     area: int
     box: Box
+
+    def window(self, around_px: int = 0) -> tuple[slice, slice]:
+        """Rows and columns of its box, widened."""
+        x, y, w, h = self.box
+        left, top = max(0, x - around_px), max(0, y - around_px)
+        return slice(top, y + h + around_px), slice(left, x + w + around_px)
 
     def overlaps(self, other: "Blob") -> bool:
         """Whether they share a pixel."""
@@ -147,9 +154,9 @@ def is_headlike(blob: Blob) -> bool:
     _, sides, _ = cv2.minAreaRect(blob.outline)
     if min(sides) < ASPECT_MIN * max(sides) or blob.area > RECTANGULARITY_MAX * np.prod(sides):
         return False
-    ellipse = same_moments_ellipse(blob.mask)
-    both = cv2.countNonZero(ellipse & blob.mask)
-    return both >= ELLIPSE_IOU_MIN * cv2.countNonZero(ellipse | blob.mask)
+    mask = blob.mask[blob.window()]
+    ellipse = same_moments_ellipse(mask)
+    return cv2.countNonZero(ellipse & mask) >= ELLIPSE_IOU_MIN * cv2.countNonZero(ellipse | mask)
 
 
 def same_moments_ellipse(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -166,15 +173,16 @@ def same_moments_ellipse(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def is_anatomy(blob: Blob, gray: Gray, colour: NDArray[np.float32]) -> bool:
     """Whether the region is grey, textured and surrounded by something darker."""
-    wider = cv2.dilate(
-        blob.mask, np.ones((2 * round(0.05 * np.sqrt(blob.area)) + 1,) * 2, np.uint8)
-    )
-    around, inside = gray[wider > blob.mask], gray[blob.mask > 0]
+    reach = round(SURROUND_REACH * np.sqrt(blob.area))
+    window = blob.window(reach)
+    mask, gray = blob.mask[window], gray[window]
+    wider = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    around, inside = gray[wider > mask], gray[mask > 0]
     air = np.median(around) if around.size else 0
     dark, middle, bright, brightest = np.percentile(inside, (10, 50, 75, 90))
     if air > SURROUND_MAX * bright or middle - air < STANDS_OUT_MIN * (bright - air):
         return False
-    grey = colour[blob.mask > 0].mean() <= SATURATION_MAX
+    grey = colour[window][mask > 0].mean() <= SATURATION_MAX
     return bool(grey and brightest - dark >= TEXTURE_MIN)
 
 

@@ -173,7 +173,7 @@ state-receiving = in progress
 state-waiting = no answer yet
 state-answered = answered
 state-abstained = model abstained
-state-labelled = final
+state-confirmed = final
 
 ## Messages of their own
 

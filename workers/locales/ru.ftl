@@ -175,7 +175,7 @@ state-receiving = в работе
 state-waiting = без ответа
 state-answered = есть ответ
 state-abstained = модель воздержалась
-state-labelled = причина известна
+state-confirmed = причина известна
 
 ## Отдельные сообщения
 
