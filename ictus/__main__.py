@@ -10,6 +10,7 @@ def main() -> None:
     """Runs the command line; every failure ends in a sentence and an exit code of its own."""
     try:
         app()
+        sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  the outermost boundary
         sys.exit(exit_code(error))
 

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 from msgspec import Struct
+from nats.js.errors import NotFoundError
 
 from adapters.storage.streams import Unfit, check_durability, provision
 from adapters.telegram.api import ApiError, BotApi
 from commands.ports import Damaged, Unavailable
+from ictus.cli.options import NO_LEDGER
 from ictus.settings import Settings
 from ictus.wiring import House, open_house
 from projections import PROJECTIONS, runner
@@ -38,6 +40,8 @@ async def _found(what: str, check: Callable[[House], Awaitable[str]], house: Hou
         return Finding(ok=True, what=what, told=await check(house))
     except (Wrong, Unfit, Unavailable, Damaged, PermissionError) as wrong:
         return Finding(ok=False, what=what, told=str(wrong))
+    except NotFoundError:
+        return Finding(ok=False, what=what, told=NO_LEDGER)
 
 
 async def durability(house: House) -> str:
@@ -87,6 +91,11 @@ async def master_key(house: House) -> str:
     path = house.settings.master_key
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Wrong(f"others can read {path}: chmod 600 it")
+    try:
+        if (await house.books.ledger.head()).sequence:
+            await house.books.vault.derive("doctor")
+    except Damaged:
+        raise Wrong(f"{path} is another ledger's: put the right one back from its backup") from None
     return f"{path}: back it up apart; without it everything sealed is lost"
 
 

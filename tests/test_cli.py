@@ -14,6 +14,7 @@ import nats
 import pytest
 from msgspec.structs import replace
 
+from adapters.storage.postgres import PostgresDatabase
 from ictus.cli import COMMANDS
 from ictus.kept import free_port
 from ictus.roles import ROLES
@@ -73,7 +74,8 @@ async def furnished(empty: Ictus) -> Ictus:
     """A new site: streams, the advice catalogue in the ledger, read models that know it."""
     async with open_house(empty.settings, "test") as house:
         await furnish(house)
-        await project(house.books.ledger, house.database, *PROJECTIONS.values())
+        async with PostgresDatabase(house.settings.postgres.dsn) as database:
+            await project(house.books.ledger, database, *PROJECTIONS.values())
     return empty
 
 
@@ -146,10 +148,8 @@ def test_a_nats_server_that_is_away_exits_6(alone: Ictus) -> None:
     assert done.stderr.startswith("ictus: NATS does not answer")
 
 
-@pytest.mark.parametrize("words", ["events", "case list", "projection status"])
-def test_an_unfurnished_server_exits_6_and_says_what_furnishes_it(
-    empty: Ictus, words: str
-) -> None:
+@pytest.mark.parametrize("words", ["events", "dataset build --out new"])
+def test_an_unfurnished_server_exits_6_and_says_what_furnishes_it(empty: Ictus, words: str) -> None:
     done = empty(*words.split())
     assert done.returncode == 6, done.stderr
     assert "`ictus furnish`" in done.stderr
@@ -163,3 +163,129 @@ def test_an_unfurnished_server_is_found_wrong_and_left_as_it_was(
     findings = {found["what"]: found for found in json.loads(done.stdout)["findings"]}
     assert findings["durability"]["ok"]
     assert "`ictus furnish`" in findings["streams"]["told"]
+
+
+# A furnished site
+
+
+def test_furnishing_twice_changes_nothing(empty: Ictus) -> None:
+    first = empty.json("furnish")
+    assert first == empty.json("furnish")
+    assert first["origin"] == "site"
+
+
+def test_a_furnished_site_is_healthy(furnished: Ictus) -> None:
+    told = furnished.json("doctor")
+    findings = told["findings"]
+    assert isinstance(findings, list)
+    assert [found["what"] for found in findings if not found["ok"]] == []
+    assert told["healthy"]
+
+
+async def test_a_stream_with_a_wrong_flag_is_found_wrong_with_how_to_mend_it(
+    furnished: Ictus, fresh_nats: NatsServer
+) -> None:
+    async with await nats.connect(fresh_nats.url) as client:
+        config = (await client.jetstream().stream_info("ICTUS_OUT")).config
+        await client.jetstream().update_stream(config, max_age=7 * 86_400.0)
+    done = furnished("doctor", "--json")
+    assert done.returncode == 5, done.stderr
+    wrong = [found for found in json.loads(done.stdout)["findings"] if not found["ok"]]
+    assert [found["what"] for found in wrong] == ["streams"]
+    assert "ICTUS_OUT: `max_age`" in wrong[0]["told"]
+    assert "`nats stream edit`" in wrong[0]["told"]
+
+
+def test_an_absent_postgres_is_found_wrong_and_the_rest_is_still_examined(
+    furnished: Ictus,
+) -> None:
+    away = PostgresSettings(f"postgresql://127.0.0.1:{free_port()}/ictus")
+    done = Ictus(replace(furnished.settings, postgres=away))("doctor")
+    assert done.returncode == 5, done.stderr
+    assert "PostgreSQL cannot answer now" in done.stdout
+    assert "events read without a gap" in done.stdout
+
+
+def test_a_master_key_of_another_ledger_is_found_wrong(furnished: Ictus) -> None:
+    furnished.json("invite")
+    furnished.settings.master_key.write_bytes(bytes(32))
+    done = furnished("doctor", "--json")
+    assert done.returncode == 5, done.stderr
+    wrong = [found for found in json.loads(done.stdout)["findings"] if not found["ok"]]
+    assert [found["what"] for found in wrong] == ["master key"]
+    assert "backup" in wrong[0]["told"]
+
+
+def test_events_are_the_stored_bytes_with_their_hashes(furnished: Ictus) -> None:
+    done = furnished("events")
+    assert done.returncode == 0, done.stderr
+    last: dict[str, str] = {}
+    for number, line in enumerate(done.stdout.splitlines(), start=1):
+        told = json.loads(line)
+        payload = line[line.index('"event":') + len('"event":') : -1]
+        assert told["sequence"] == number
+        assert told["hash"] == sha256(payload.encode()).hexdigest()
+        event = told["event"]
+        assert event["prevhash"] == last.get(event["subject"], "0" * 64)
+        last[event["subject"]] = told["hash"]
+    assert last
+
+
+def test_events_are_chosen_by_sequence_and_type(furnished: Ictus) -> None:
+    everything = furnished("events").stdout.splitlines()
+    part = furnished("events", "--from", "2", "--to", "4", "--type", "ictus.examination.")
+    assert part.stdout.splitlines() == everything[1:4]
+    beyond = furnished("events", "--from", str(len(everything) + 10))
+    assert (beyond.returncode, beyond.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["events", "projection status --json"])
+def test_a_reader_that_leaves_early_is_no_error(furnished: Ictus, words: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ictus", *words.split()],
+        env=furnished.environment,
+        cwd=furnished.settings.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("words", ["case show NO-SUCH1", f"case show {uuid4()}", "case find K7"])
+def test_an_unknown_case_exits_3(furnished: Ictus, words: str) -> None:
+    done = furnished(*words.split())
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no case" in done.stderr
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-11-22T10:00"])
+def test_a_moment_that_is_none_exits_2(furnished: Ictus, moment: str) -> None:
+    done = furnished("case", "show", str(uuid4()), "--as-of", moment)
+    assert done.returncode == 2
+    assert f"`{moment}`" in done.stderr
+
+
+def test_an_unknown_read_model_or_model_exits_3(furnished: Ictus) -> None:
+    assert furnished("projection", "rebuild", "nonsense").returncode == 3
+    assert furnished("model", "promote", "nonsense", "--role", "champion").returncode == 3
+
+
+def test_an_invitation_is_told_once_and_its_token_is_not_kept(furnished: Ictus) -> None:
+    invitation = furnished.json("invite", "--site", "Neurology A", "--uses", "30")
+    assert invitation["link"] is None
+    assert (invitation["role"], invitation["uses"]) == ("clinician", 30)
+    done = furnished("events", "--type", "ictus.invitation.issued")
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["event"]["data"]["uses_max"] == 30
+    assert str(invitation["token"]) not in done.stdout
+
+
+def test_every_read_model_says_where_it_stands(furnished: Ictus) -> None:
+    done = furnished("projection", "status", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["name"] for line in lines] == sorted(PROJECTIONS)
+    assert {line["behind"] for line in lines} == {0}

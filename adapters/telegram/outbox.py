@@ -8,12 +8,11 @@ noted before it is sent: if what became of it is unknown, it is not sent again.
 
 import asyncio
 import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
-from adapters.telegram.api import Ambiguous, ApiError, Away, BotApi, Rejected, TooMany
+from adapters.telegram.api import Ambiguous, Away, BotApi, Rejected, TooMany
 from commands import cases
 from commands.ports import Card, Message, Slots
 from commands.transact import Books, from_outside
@@ -69,16 +68,17 @@ class Outbox(NamedTuple):
     async def _show(self, shown: ShowCard) -> Outcome:
         if await self._is_overtaken(shown):
             return Ignored()
+        await self.slots.put(f"shown.{shown.case}", str(shown.sequence).encode())
         message_id = await self._placed(shown) or await self._place(shown)
         if not await self._edit(shown.address, message_id, shown.card):
             message_id = await self._place(shown)
             await self._edit(shown.address, message_id, shown.card)
-        await self.slots.put(f"shown.{shown.case}", str(shown.sequence).encode())
         if shown.answer is not None:
             await self._record_delivery(shown, shown.answer, message_id)
         return Done()
 
     async def _is_overtaken(self, shown: ShowCard) -> bool:
+        """Noted before it is shown: an edit whose answer was lost may have been made."""
         latest = await self.slots.get(f"shown.{shown.case}")
         return latest is not None and int(latest) > shown.sequence
 
@@ -112,28 +112,25 @@ class Outbox(NamedTuple):
         return True
 
     async def _record_delivery(self, shown: ShowCard, answer: UUID, message_id: int) -> None:
+        """An edit is silent: after a long wait one short reply tells that the answer is there."""
+        if answer in (await cases.load(self.books, shown.case)).delivered:
+            return
+        waited = self.books.clock.now() - shown.asked if shown.asked else timedelta()
+        if waited > timedelta(seconds=SILENT_SECONDS_MAX):
+            ready = Say(address=shown.address, card=Card(shown.ready), reply_to=message_id)
+            await self._say(ready, f"ready.{answer}")
         delivered = AnswerDelivered(answer=answer, to=shown.to, channel=CHANNEL)
         request = self._request(uuid5(answer, "delivered"))
-        first = await cases.deliver_answer(self.books, request, shown.case, delivered)
-        if first and shown.asked is not None:
-            waited = self.books.clock.now() - shown.asked
-            if waited > timedelta(seconds=SILENT_SECONDS_MAX):
-                await self._ring(shown, answer, message_id)
-
-    async def _ring(self, shown: ShowCard, answer: UUID, message_id: int) -> None:
-        """An edit is silent: one short reply tells that the answer is there, at most once."""
-        if await self.slots.claim(f"ready.{answer}", SENDING):
-            with suppress(ApiError):
-                await self.api.call(
-                    "sendMessage", _new(shown.address, Card(shown.ready), message_id)
-                )
+        await cases.deliver_answer(self.books, request, shown.case, delivered)
 
     # Everything else
 
     async def _say(self, said: Say, note: str) -> Outcome:
-        if await self.slots.get(note) == SENDING:
-            return Ignored()
-        await self.slots.put(note, SENDING)
+        """At most once: what may have been sent is not sent again."""
+        if not await self.slots.claim(note, SENDING):
+            if await self.slots.get(note) == SENDING:
+                return Ignored()
+            await self.slots.put(note, SENDING)
         try:
             await self.api.call("sendMessage", _new(said.address, said.card, said.reply_to))
         except (TooMany, Away):

@@ -143,6 +143,8 @@ async def _events(
 ) -> None:
     async with house(data) as opened:
         case_id = await case_id_of(opened, case) if case else None
+        if first > (await opened.books.ledger.head()).sequence:
+            return
         async for recorded in opened.books.ledger.read(first - 1):
             envelope = recorded.envelope
             if last is not None and recorded.sequence > last:

@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import os
 import sys
 import traceback
 
@@ -36,7 +37,8 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()
+        # The reader left. What is still buffered must go somewhere when Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     if isinstance(error, BaseExceptionGroup):
         return exit_code(error.exceptions[0])

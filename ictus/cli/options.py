@@ -29,6 +29,7 @@ AsOf = Annotated[
 
 Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
+NO_LEDGER = "there is no ledger on this NATS server: `ictus furnish` makes one"
 SITE, DEMO = ".ictus/site", ".ictus/demo"
 
 
@@ -46,12 +47,21 @@ def read_settings(data: str | None, **overrides: Any) -> Settings:
 
 @asynccontextmanager
 async def house(data: str | None) -> "AsyncIterator[House]":
-    """A house for a short command, on running servers or on embedded ones started for it."""
+    """A house for a short command, on running servers or on embedded ones started for it.
+
+    Raises Unavailable when no server answers or no ledger is there.
+    """
+    from nats.js.errors import NotFoundError
+
+    from commands.ports import Unavailable
     from ictus.stack import attached
     from ictus.wiring import open_house
 
     async with attached(read_settings(data)) as settings, open_house(settings, "cli") as opened:
-        yield opened
+        try:
+            yield opened
+        except NotFoundError:
+            raise Unavailable(NO_LEDGER) from None
 
 
 async def sequence_of(opened: "House", as_of: str | None) -> int | None:

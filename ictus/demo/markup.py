@@ -1,16 +1,13 @@
-"""A case in HTML: the chat, the images as sent and as kept, what was predicted, the timeline.
+"""A case in HTML: the chat, the images as sent and as kept, what was predicted and found.
 
 Whatever people and programs wrote is escaped here, except a message's `html`, which the emulator
 made of escaped text and the few tags Telegram knows.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from html import escape
 from itertools import groupby
 from typing import Any
-from uuid import UUID
 
 from msgspec import Struct
 
@@ -24,18 +21,15 @@ from domain.case import (
     PredictionDeclined,
     PredictionProduced,
 )
-from domain.events import Recorded, event_name
-from domain.sealed import Sealed
 from domain.stroke import Cause
 from ictus.demo.pictures import Picture, open_masked, open_sent, picture
-from ictus.demo.story import Photo, Story, file_id, sent_at
+from ictus.demo.story import Photo, Story, file_id, moment
 from ictus.demo.telegram import Message
+from ictus.demo.timeline import actor, timeline
 from workers.texts import plainly
 
 PICTURE_SIDE_PX_MAX, CHAT_SIDE_PX_MAX = 480, 280
 ALBUM_COLUMNS_MAX = 3
-ID_CHARACTERS, VALUE_CHARACTERS_MAX, VALUES_MAX = 8, 48, 4
-HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Seen(Struct, frozen=True):
@@ -49,7 +43,7 @@ class Seen(Struct, frozen=True):
 
 def story_html(story: Story) -> str:
     sent, opened = story.known.sent, story.known.case.opened
-    who = f" ({_actor(f'person:{opened.by}')})" if opened else ""
+    who = f" ({actor(f'person:{opened.by}')})" if opened else ""
     code = escape(sent.code or "")
     seen = {file: _seen(photo) for file, photo in story.photos.items()}
     return f"""<article id="{code}" aria-labelledby="{code}-title">
@@ -70,7 +64,7 @@ def story_html(story: Story) -> str:
 </section>
 </div>
 <section class="events" aria-label="Events">
-{_timeline(story)}
+{timeline(story)}
 </section>
 </article>"""
 
@@ -88,7 +82,7 @@ def waited(sent: Any) -> str:
 
 
 def _truth(truth: str) -> str:
-    return f" · made as <em>{cause(truth)}</em>" if truth else ""
+    return f" · synthetic truth <em>{cause(truth)}</em>" if truth else ""
 
 
 def _seen(photo: Photo) -> Seen:
@@ -122,7 +116,7 @@ def _album(messages: list[Message], seen: Mapping[str, Seen]) -> str:
     )
     return f"""<div class="bubble person album">
 <div style="--columns:{columns}">{shown}</div>{words}
-{_time(sent_at(messages[-1]))}</div>"""
+{_time(messages[-1].versions[0])}</div>"""
 
 
 def _attached(seen: Seen) -> str:
@@ -149,11 +143,20 @@ def _row(row: Iterable[Mapping[str, str]]) -> str:
 def _history(message: Message) -> str:
     *before, now = message.versions
     if not before:
-        return _time(sent_at(message))
+        return _time(message.versions[0])
     edits = "edited once" if len(before) == 1 else f"edited {len(before)} times"
-    was = _joined(f"<li>{_time(_at(one))} was:<div>{one['html']}</div></li>" for one in before)
-    return f"""<details lang="en"><summary>{edits} {_time(_at(now))}</summary>
+    texts = ["", *(one["text"] for one in before)]
+    was = _joined(map(_edit, texts, before))
+    return f"""<details><summary lang="en">{edits} {_time(now)}</summary>
 <ol>{was}</ol></details>"""
+
+
+def _edit(text_before: str, version: dict[str, Any]) -> str:
+    """Of a card that only grew, the new lines are enough."""
+    known = ["", *text_before.split("\n")] if text_before else []
+    new = [line for line in version["text"].split("\n") if line not in known]
+    words = escape("\n".join(["…"] * bool(known) + new))
+    return f'<li><p lang="en">{_time(version)} was:</p><div>{words}</div></li>'
 
 
 # The images
@@ -172,9 +175,11 @@ def _pair(seen: Seen) -> str:
 def _outcome(photo: Photo) -> str:
     match photo.outcome:
         case ImageIngested(masked_permille=masked, quality=quality, warnings=warnings):
-            measures = [f"{escape(name)} {value}" for name, value in quality.items()]
+            measures = [
+                f"{escape(name.replace('_', ' '))} {value}" for name, value in quality.items()
+            ]
             told = [f"{masked / 10:.1f} % masked", *measures, *map(escape, warnings)]
-            return ", ".join(told).replace("_", " ")
+            return ", ".join(told)
         case ImageRejected(reason=reason) | ImageQuarantined(reason=reason):
             return f"refused: {escape(reason)}"
         case None:
@@ -226,88 +231,16 @@ def _label(label: Label | None) -> str:
         return '<h3>Final cause</h3>\n<p class="quiet">Not known yet.</p>'
     evidence = ", ".join(escape(plainly("en", f"evidence-{one}")) for one in label.evidence)
     blinded = "before any answer was seen" if label.blinded else "after the answer was seen"
-    told = f"{evidence}; level {label.level}, {blinded}"
-    return f"<h3>Final cause</h3>\n<p><strong>{cause(label.cause)}</strong> {told}</p>"
-
-
-# The timeline
-
-
-def _timeline(story: Story) -> str:
-    rows = _joined(_event(recorded, story.begun) for recorded in story.known.events)
-    return f"""<table>
-<thead><tr><th scope="col">seq</th><th scope="col">s</th><th scope="col">event</th>
-<th scope="col">by</th><th scope="col">what it says</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table>"""
-
-
-def _event(recorded: Recorded, begun: datetime) -> str:
-    seconds = (recorded.envelope.time - begun).total_seconds()
-    return (
-        f"<tr><td>{recorded.sequence}</td><td>{seconds:+.2f}</td>"
-        f"<td>{escape(event_name(recorded.event))}</td>"
-        f"<td>{_actor(recorded.envelope.actor)}</td>"
-        f"<td>{_fields(recorded.event)}</td></tr>"
-    )
-
-
-def _actor(actor: str) -> str:
-    kind, _, name = actor.partition(":")
-    return escape(f"{kind} {name[:ID_CHARACTERS]}" if kind == "person" else name or kind)
-
-
-def _fields(event: Struct) -> str:
-    """In one line: open values shortened, sealed ones only named."""
-    told = []
-    for name in event.__struct_fields__:
-        value = getattr(event, name)
-        if isinstance(value, Sealed):
-            told.append(f'<span>{escape(name)} <span class="sealed">sealed</span></span>')
-        elif value not in (None, (), {}, ""):
-            told.append(f"<span>{escape(name)} <b>{escape(_short(value))}</b></span>")
-    return " ".join(told).replace("_", " ")
-
-
-def _short(value: Any) -> str:
-    """Ids and hashes by their first digits, lists by their first values."""
-    match value:
-        case UUID():
-            return str(value)[:ID_CHARACTERS]
-        case datetime():
-            return f"{value:%H:%M:%S}"
-        case bool():
-            return "yes" if value else "no"
-        case dict():
-            return ", ".join(f"{name} {_short(one)}" for name, one in value.items())
-        case tuple():
-            return _listed(value)
-        case Struct():
-            return " ".join(_short(getattr(value, name)) for name in value.__struct_fields__)
-    text = str(value)
-    length_max = ID_CHARACTERS if HASH.fullmatch(text) else VALUE_CHARACTERS_MAX
-    return text if len(text) <= length_max else f"{text[:length_max]}…"
-
-
-def _listed(values: tuple[Any, ...]) -> str:
-    shown = [
-        " ".join(map(_short, one)) if isinstance(one, tuple) else _short(one)
-        for one in values[:VALUES_MAX]
-    ]
-    more = len(values) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    told = f"{evidence}; level {label.level}; told {blinded}"
+    return f"<h3>Final cause</h3>\n<p><strong>{cause(label.cause)}</strong>, {told}</p>"
 
 
 # Small things
 
 
-def _time(at: datetime) -> str:
+def _time(version: dict[str, Any]) -> str:
+    at = moment(version)
     return f'<time datetime="{at.isoformat()}">{at:%H:%M:%S}</time>'
-
-
-def _at(version: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(str(version["at"]))
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -58,7 +58,7 @@ async def tell(house: House, telegram: Telegram, known: Known) -> Story:
     chat = tuple(_part(await known.sent.person.chat(), known.sent.code, items))
     return Story(
         known=known,
-        begun=sent_at(chat[0]) if chat else known.events[0].envelope.time,
+        begun=moment(chat[0].versions[0]) if chat else known.events[0].envelope.time,
         chat=chat,
         photos={
             file_id(message): await _photo(house, telegram, known, items[file_id(message)], message)
@@ -69,9 +69,10 @@ async def tell(house: House, telegram: Telegram, known: Known) -> Story:
 
 
 def chosen(all_known: Iterable[Known], count_max: int) -> list[Known]:
-    """At most so many that have a card, in the order sent: the newest of every kind first."""
+    """At most so many that have a card, in the order opened; if not all, the newest of every kind."""
     kinds: defaultdict[tuple[object, ...], list[Known]] = defaultdict(list)
     known_cards = [known for known in all_known if known.events]
+    known_cards.sort(key=lambda known: known.events[0].sequence)
     for known in reversed(known_cards):
         kinds[_kind(known)].append(known)
     rounds = chain.from_iterable(zip_longest(*kinds.values()))
@@ -85,8 +86,9 @@ def file_id(message: Message) -> str:
     return str(media["url"]).rsplit("/", 1)[-1] if media else ""
 
 
-def sent_at(message: Message) -> datetime:
-    return datetime.fromisoformat(str(message.versions[0]["at"]))
+def moment(version: dict[str, Any]) -> datetime:
+    """Since when the message stood so."""
+    return datetime.fromisoformat(str(version["at"]))
 
 
 def _kind(known: Known) -> tuple[object, ...]:

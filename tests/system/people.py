@@ -89,9 +89,9 @@ class Someone:
         return str(pressed.answer["text"])
 
 
-def seen(language: str, key: str) -> str:
+def seen(language: str, key: str, **values: str) -> str:
     """A sentence of ours as it looks in a chat: without its markup."""
-    return unescape(re.sub(r"</?[bi]>", "", say(language, key)))
+    return unescape(re.sub(r"</?[bi]>", "", say(language, key, **values)))
 
 
 def text_of(message: Message) -> str:

@@ -29,7 +29,8 @@ from tests.servers import NatsServer, PostgresServer
 from tests.system.people import STEP_SECONDS_MAX, Someone
 from training import synth
 
-TOKEN = "7000000042:system-tests"
+BOT_ID = 7_000_000_042
+TOKEN = f"{BOT_ID}:system-tests"
 SITE = "demo"
 ACK_WAIT_SECONDS = 6.0
 QUEUES = (INBOX, OUTBOX, SCHEDULE)

@@ -111,7 +111,7 @@ def test_text_beside_the_head_is_destroyed_and_no_pixel_of_a_head_is_lost(
     assert regions(kept) == rows * columns
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("rows", "columns", "side"), [(1, 1, 640), (2, 2, 420)])
 def test_a_photo_of_the_screen_keeps_every_head_and_loses_the_text(
     rows: int, columns: int, side: int, seed: int

@@ -42,15 +42,11 @@ def distance(one: Ingested | Refused, other: Ingested | Refused) -> int:
 
 
 @pytest.mark.parametrize("channel", ["screenshot", "screen-photo"])
-def test_what_a_clinician_sends_passes_the_gate(channel: str) -> None:
+def test_what_a_clinician_sends_passes_the_gate_and_its_source_is_guessed(channel: str) -> None:
     outcomes = [process(data) for name, data in IMAGES if name == channel]
-    assert len(outcomes) >= 10
-    assert [outcome for outcome in outcomes if isinstance(outcome, Refused)] == []
-
-
-def test_most_pictures_are_told_apart_by_how_they_were_taken() -> None:
-    guesses = [(name, process(data)) for name, data in IMAGES]
-    right = [name == out.source for name, out in guesses if isinstance(out, Ingested)]
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Ingested)]
+    assert len(accepted) == len(outcomes) >= 10
+    right = [outcome.source == channel for outcome in accepted]
     assert sum(right) >= 0.85 * len(right)
 
 

@@ -66,7 +66,7 @@ def decode(data: bytes, kind: str) -> Picture:
     """Decodes `data` as `kind` and as nothing else; stops with a reason on any fault."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # odd metadata: no reason to refuse a scan
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(data), formats=(kind,)) as image:
                 check(image)
