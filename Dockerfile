@@ -27,7 +27,8 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
     && install --directory --owner=ictus --group=ictus --mode=0700 /data /data/objects /data/models /keys
 COPY --from=build /opt/ictus /opt/ictus
 ENV PATH=/opt/ictus/bin:$PATH \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1
 USER 10001:10001
 WORKDIR /data
 ENTRYPOINT ["ictus"]

@@ -236,11 +236,8 @@ def test_seaweedfs_gets_the_keys_that_ictus_uses() -> None:
 
 
 def test_the_example_names_every_variable_and_no_other() -> None:
-    text = (ROOT / "compose.yaml").read_text()
-    assert {*example(), "COMPOSE_PROFILES"} == {
-        *(match[1] for match in VARIABLE.finditer(text)),
-        "COMPOSE_PROFILES",
-    }
+    used = {match[1] for match in VARIABLE.finditer((ROOT / "compose.yaml").read_text())}
+    assert set(example()) == used | {"COMPOSE_PROFILES"}
 
 
 def test_every_setting_of_the_example_is_one() -> None:
@@ -259,10 +256,9 @@ def test_there_is_no_secret_in_the_files() -> None:
         assert not (SECRET.search(name) and value), name
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            if SECRET.search(name) or "://" in value:
-                without = VARIABLE.sub("", value).strip('"')
-                assert "@" not in without or ":@" in without, name
-                assert not SECRET.search(name) or without == "", name
+            fixed = VARIABLE.sub("", value).strip('"')
+            assert not (SECRET.search(name) and fixed), name
+            assert not re.search(r"//\w*:[^@/]+@", fixed), name
 
 
 # The event store's configuration, on a real nats-server
@@ -328,17 +324,14 @@ async def test_the_roles_user_cannot_take_a_stream_away(
 ) -> None:
     async with open_house(production.settings(tmp_path), "test") as house:
         await furnish(house)
-        streams = house.client.jetstream(timeout=1)
-        config = (await streams.stream_info(LEDGER)).config
-        attempts = await asyncio.gather(
-            streams.delete_stream(LEDGER),
-            streams.purge_stream("ICTUS_IN"),
-            streams.update_stream(config.evolve(max_age=60.0)),
-            streams.delete_msg(LEDGER, 1),
-            return_exceptions=True,
-        )
+        verbs = ("DELETE", "PURGE", "UPDATE", "RESTORE", "MSG.DELETE")
+        attempts = [
+            house.client.request(f"$JS.API.STREAM.{verb}.{LEDGER}", b"{}", timeout=1)
+            for verb in verbs
+        ]
         # What is not permitted is not answered.
-        assert [type(each) for each in attempts] == [nats.errors.TimeoutError] * 4
+        outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {nats.errors.TimeoutError}
         assert "permissions violation" in str(house.client.last_error).lower()
         assert (await house.books.ledger.head()).sequence > 0
 

@@ -133,7 +133,7 @@ async def _handle(
     keyed: "_Keyed",
     failures: dict[int, int],
 ) -> None:
-    async with keyed.turn(reaction.key(message)):
+    async with _in_hand(message), keyed.turn(reaction.key(message)):
         started = time.monotonic()
         outcome = await _react(reaction, message, failures)
         settled = await _settle(reaction, queue, message, outcome, failures)
@@ -149,7 +149,6 @@ async def _handle(
 
 
 async def _react(reaction: Reaction, message: Message, failures: dict[int, int]) -> Outcome:
-    heartbeat = asyncio.create_task(_heartbeat(message))
     try:
         return await reaction.react(message)
     except Unavailable as away:
@@ -163,8 +162,6 @@ async def _react(reaction: Reaction, message: Message, failures: dict[int, int])
         return Poison(f"refused:{type(refused).__name__}")
     except Exception as bug:  # noqa: BLE001  the boundary: a bug in one message must not stop the rest
         return _failed(reaction, message, failures, bug)
-    finally:
-        heartbeat.cancel()
 
 
 def _failed(
@@ -243,6 +240,16 @@ async def _give_up(reaction: Reaction, message: Message) -> None:
     except Exception as bug:  # noqa: BLE001  the boundary: poison must not block the rest
         extra = {"reaction": reaction.name, "cause": type(bug).__name__}
         log.error("gave up in silence", extra=extra)
+
+
+@asynccontextmanager
+async def _in_hand(message: Message) -> AsyncIterator[None]:
+    """While it waits for its turn and is at work, it is not delivered to anybody else."""
+    heartbeat = asyncio.create_task(_heartbeat(message))
+    try:
+        yield
+    finally:
+        heartbeat.cancel()
 
 
 async def _heartbeat(message: Message) -> None:

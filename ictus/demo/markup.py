@@ -22,6 +22,7 @@ from domain.case import (
     PredictionProduced,
 )
 from domain.stroke import Cause
+from ictus.demo.clinician import Sent
 from ictus.demo.pictures import Picture, open_masked, open_sent, picture
 from ictus.demo.story import Photo, Story, file_id, moment
 from ictus.demo.telegram import Message
@@ -77,8 +78,8 @@ def cause(name: Cause | str) -> str:
     return escape(plainly("en", f"cause-{name}"))
 
 
-def waited(sent: Any) -> str:
-    return "no answer" if sent.waited_s is None else f"answered after {sent.waited_s:.1f} s"
+def waited(sent: Sent) -> str:
+    return "no reply" if sent.waited_s is None else f"reply after {sent.waited_s:.1f} s"
 
 
 def _truth(truth: str) -> str:

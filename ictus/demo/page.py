@@ -82,7 +82,7 @@ def _others(others: Sequence[Known]) -> str:
 <h2>{len(others)} more</h2>
 <table>
 <thead><tr><th scope="col">case</th><th scope="col">clinician</th><th scope="col">images</th>
-<th scope="col">prediction</th><th scope="col">final cause</th><th scope="col">answer</th></tr></thead>
+<th scope="col">prediction</th><th scope="col">final cause</th><th scope="col">waited</th></tr></thead>
 <tbody>
 {rows}
 </tbody></table>

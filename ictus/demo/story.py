@@ -92,9 +92,10 @@ def moment(version: dict[str, Any]) -> datetime:
 
 
 def _kind(known: Known) -> tuple[object, ...]:
-    """What was answered, how sure, whether the cause is known, whether anything was unusable."""
+    """Single or album, what was answered, whether the cause is known, whether all was usable."""
     case, said = known.case, known.case.prediction
     return (
+        known.sent.photos > 1,
         type(said),
         getattr(said, "chosen", None),
         case.label is not None,

@@ -1,0 +1,116 @@
+"""The NATS protocol as bytes: what a client says, and a parser of what a server says."""
+
+from collections.abc import Callable, Mapping
+
+CRLF = b"\r\n"
+HEADERS_BEGIN = b"NATS/1.0"
+CONTROL_LINE_BYTES_MAX = 1024 * 1024
+PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
+
+Frame = tuple[bytes, bytes, bytes, bytes]
+"""A message as it came: subject, reply subject, headers and payload; absent parts are empty."""
+
+Sink = Callable[[Frame], object]
+
+
+class ProtocolError(Exception):
+    """The other side does not speak NATS."""
+
+
+class Parser:
+    """Cuts a stream of bytes into messages, whatever pieces it comes in.
+
+    Messages go to the sink of their subscription id, or nowhere; other lines go to `control`.
+    Headers are left alone: most readers need none of them.
+    """
+
+    def __init__(self, control: Callable[[bytes], object]) -> None:
+        self.sinks: dict[bytes, Sink] = {}
+        self._control = control
+        self._pieces: list[bytes] = []
+        self._held = self._wanted = 0
+
+    def feed(self, data: bytes) -> None:
+        """Raises ProtocolError for what no server says."""
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held < self._wanted:
+            return
+        whole = data if len(self._pieces) == 1 else b"".join(self._pieces)
+        rest = whole[self._parse(whole) :]
+        self._pieces = [rest] if rest else []
+        self._held = len(rest)
+
+    def _parse(self, data: bytes) -> int:
+        """How many bytes were used; `_wanted` is the least size of the rest worth another look."""
+        at, size, sinks, find = 0, len(data), self.sinks, data.find
+        self._wanted = 0
+        while (end := find(CRLF, at)) >= 0:
+            words = data[at:end].split()
+            verb = words[0] if words else b""
+            if verb == b"HMSG":
+                headed, total = int(words[-2]), int(words[-1])
+            elif verb == b"MSG":
+                headed, total = 0, int(words[-1])
+            else:
+                self._control(data[at:end])
+                at = end + 2
+                continue
+            begin = end + 2
+            stop = begin + total
+            if stop + 2 > size:
+                self._wanted = _reasonable(stop + 2 - at)
+                return at
+            if sink := sinks.get(words[2]):
+                middle = begin + headed
+                reply = words[3] if len(words) == (6 if verb == b"HMSG" else 5) else b""
+                sink((words[1], reply, data[begin:middle], data[middle:stop]))
+            at = stop + 2
+        if size - at > CONTROL_LINE_BYTES_MAX:
+            raise ProtocolError("a line without end")
+        return at
+
+
+def _reasonable(size: int) -> int:
+    if size > PAYLOAD_BYTES_MAX:
+        raise ProtocolError(f"a message of {size} bytes, at most {PAYLOAD_BYTES_MAX}")
+    return size
+
+
+def header(headers: bytes, name: bytes) -> bytes:
+    """The value of the first header `name`, written as servers write it; empty when absent."""
+    found = headers.find(CRLF + name + b":")
+    if found < 0:
+        return b""
+    begin = found + len(name) + 3
+    return headers[begin : headers.find(CRLF, begin)].strip()
+
+
+def status(headers: bytes) -> bytes:
+    """The three digits of a message that only says how things stand; empty for all others."""
+    return headers[9:12].strip() if headers.startswith(HEADERS_BEGIN) else b""
+
+
+def encoded_headers(headers: Mapping[str, str]) -> bytes:
+    """Raises ValueError for what would break out of its line."""
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header is one line")
+    return "\r\n".join(("NATS/1.0", *lines, "", "")).encode()
+
+
+def publishing(subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> bytes:
+    if headers:
+        size = len(headers) + len(payload)
+        line = f"HPUB {subject} {reply} {len(headers)} {size}\r\n".encode()
+    else:
+        line = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
+    return b"".join((line, headers, payload, CRLF))
+
+
+def subscribing(subject: str, sid: bytes) -> bytes:
+    return b"SUB %b %b\r\n" % (subject.encode(), sid)
+
+
+def unsubscribing(sid: bytes) -> bytes:
+    return b"UNSUB %b\r\n" % sid
