@@ -24,6 +24,7 @@ from projections import PROJECTIONS
 from tests.projections.following import project
 from tests.servers import NatsServer
 
+ROOT = Path(__file__).resolve().parents[1]
 SECONDS_MAX = 60
 
 
@@ -120,11 +121,26 @@ def test_an_unknown_setting_exits_2_and_is_named(alone: Ictus) -> None:
     assert "address" in done.stderr
 
 
+def test_the_help_of_run_names_every_role(alone: Ictus) -> None:
+    told = re.findall(r"\w+", alone("run", "--help").stdout)
+    assert set(ROLES) <= set(told)
+
+
 def test_the_summary_of_every_command_is_the_first_line_of_its_help() -> None:
     for _, name, function, summary in COMMANDS:
         module, attribute = function.split(":")
         documented = getdoc(getattr(import_module(f"ictus.cli.{module}"), attribute)) or ""
         assert documented.splitlines()[0] == summary, name
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.ru.md", "docs/operations.md"])
+def test_the_commands_that_documents_name_exist(document: str) -> None:
+    known = {" ".join([*group.name, name]).removeprefix("ictus ") for group, name, _, _ in COMMANDS}
+    code = re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", (ROOT / document).read_text(), re.DOTALL)
+    named = re.findall(r"\b(?:ictus|cli) ([a-z]+)(?: ([a-z]+))?", "\n".join(map("".join, code)))
+    assert named
+    for first, second in named:
+        assert first in known or f"{first} {second}" in known, f"ictus {first} {second}"
 
 
 # Servers that are not there

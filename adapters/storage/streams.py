@@ -1,6 +1,7 @@
 """The streams and buckets of design §7: one table, made once, checked at every start."""
 
 from asyncio import to_thread
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from logging import getLogger
 from typing import Any, Literal
@@ -13,10 +14,11 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.errors import BadRequestError, NotFoundError
 
 from adapters.storage.nats_connection import jetstream, reaching
-from domain.identity import SUBJECT_ROOT
+from domain.identity import SUBJECT_ROOT, Instant
 
 SERVER_VERSION_MIN = (2, 15, 1)
 VARZ_SECONDS_MAX = 5.0
+SKEW_SECONDS_MAX = 5.0
 
 LEDGER = "ICTUS_EV"
 INBOX = "ICTUS_IN"
@@ -42,8 +44,8 @@ class Unfit(Exception):
     """The event store is not as it must be; the text says what differs and how to mend it."""
 
 
-class JetStreamState(Struct, frozen=True):
-    """The part of `/varz` that says when a write reaches the disk."""
+class ServerState(Struct, frozen=True):
+    """The part of `/varz` that says when a write reaches the disk, and what time it is there."""
 
     class Inner(Struct, frozen=True):
         class Config(Struct, frozen=True):
@@ -51,6 +53,7 @@ class JetStreamState(Struct, frozen=True):
 
         config: Config = Config()
 
+    now: Instant
     jetstream: Inner = Inner()
 
 
@@ -130,12 +133,15 @@ STREAMS: tuple[StreamConfig, ...] = (
 LEDGER_MUST_NOT = ("allow_msg_ttl", "allow_msg_schedules", "allow_batched", "subject_transform")
 
 
-async def provision(client: Client, origin: Origin) -> None:
+async def provision(client: Client, origin: Origin, replicas: int = 1) -> None:
     """Makes what is missing; raises Unfit for a stream that differs from the table, Unavailable.
 
-    The ledger's id and `origin` are set when it is made and never change.
+    The ledger's id and `origin` are set when it is made and never change. `replicas` is 1 for a
+    server alone, or the number of nodes that hold each stream of a cluster: either is refused on
+    the other, since the way between them is a restore into an empty store.
     """
-    for wanted in STREAMS:
+    _check_clustering(client, replicas)
+    for wanted in (stream.evolve(num_replicas=replicas) for stream in STREAMS):
         found = await _existing(client, wanted.name or "") or await _made(client, wanted, origin)
         _check_flags(wanted, found)
         if wanted.name == LEDGER:
@@ -145,14 +151,41 @@ async def provision(client: Client, origin: Origin) -> None:
 async def check_durability(
     client: Client, monitor_url: str, *, unsafe_durability: bool = False
 ) -> None:
-    """Raises Unfit unless an acknowledged event is on the disk: server version and sync policy."""
+    """Raises Unfit unless an acknowledged event is on the disk (server version and sync policy),
+    and unless the server's clock and ours agree."""
     try:
         _check_version(client)
-        await _check_sync(monitor_url)
+        before = datetime.now(UTC)
+        server = await _server_state(monitor_url)
+        _check_sync(server)
+        _check_clock(server.now, before, datetime.now(UTC))
     except Unfit as unfit:
         if not unsafe_durability:
             raise
         log.warning("unsafe durability: %s", unfit)
+
+
+def _check_clustering(client: Client, replicas: int) -> None:
+    """Before anything is made: a cluster calls a solo server's streams orphans, shows none of them
+    and deletes them 30 s later; a server taken out of its cluster does not open its streams."""
+    if clustered(client) == (replicas > 1):
+        return
+    if replicas == 1:
+        raise Unfit(
+            "nats-server is a node of a cluster, but the streams are to have 1 replica. A ledger"
+            " of a server alone must not be clustered in place: nats-server deletes it. Stop this"
+            " node at once, take `cluster` out of its configuration (its store is gone 30 s after"
+            " the cluster came up: restore it then) and restore the ledger into an empty cluster."
+        )
+    raise Unfit(
+        f"nats-server is alone, but the streams are to have {replicas} replicas: start it as a node"
+        " of its cluster, or restore the ledger into an empty store of a server alone."
+    )
+
+
+def clustered(client: Client) -> bool:
+    """Whether the connected server says it is a node of a cluster."""
+    return bool(client._server_info.get("cluster"))
 
 
 async def _existing(client: Client, name: str) -> StreamConfig | None:
@@ -210,18 +243,31 @@ def _check_version(client: Client) -> None:
         raise Unfit(f"nats-server is {version}: install {wanted} or newer.")
 
 
-async def _check_sync(monitor_url: str) -> None:
+async def _server_state(monitor_url: str) -> ServerState:
     try:
-        varz = await to_thread(_varz, monitor_url)
+        return json.decode(await to_thread(_varz, monitor_url), type=ServerState)
     except OSError as error:
         raise Unfit(
             f"The monitor of nats-server does not answer at {monitor_url}, so durability cannot be"
             " proved: set `http` in its configuration."
         ) from error
-    if not json.decode(varz, type=JetStreamState).jetstream.config.sync_always:
+
+
+def _check_sync(server: ServerState) -> None:
+    if not server.jetstream.config.sync_always:
         raise Unfit(
             "nats-server acknowledges before the disk has it: set `sync_interval: always` in the"
             " `jetstream` block of its configuration."
+        )
+
+
+def _check_clock(server: datetime, before: datetime, after: datetime) -> None:
+    """The server's instant was read between our `before` and `after`."""
+    skew = max(before - server, server - after, timedelta())
+    if skew.total_seconds() > SKEW_SECONDS_MAX:
+        raise Unfit(
+            f"The clocks of nats-server and of this machine differ by {skew.total_seconds():.0f} s,"
+            f" at most {SKEW_SECONDS_MAX:g} s are allowed: synchronise both (NTP)."
         )
 
 

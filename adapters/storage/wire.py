@@ -7,6 +7,7 @@ once, and the next use connects again: nothing is kept for later behind the call
 from asyncio import Lock, get_running_loop, timeout
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from urllib.parse import ParseResult
 from weakref import WeakKeyDictionary, ref
 
@@ -30,8 +31,10 @@ Login = Callable[[ParseResult, str], Mapping[str, str]]
 class Wire:
     """Connects when it is used, and again after a loss, to the first of `servers` that answers."""
 
-    def __init__(self, servers: Servers, login: Login, new_inbox: Callable[[], str]) -> None:
-        self._servers, self._login, self._new_inbox = servers, login, new_inbox
+    def __init__(self, servers: Servers, login: Login, inbox: str) -> None:
+        """Answers come to subjects below `inbox`, which must be nobody else's."""
+        self._servers, self._login, self._inbox = servers, login, inbox
+        self._numbers = count()
         self._session: Session | None = None
         self._connecting = Lock()
         self.is_closed = False
@@ -66,7 +69,7 @@ class Wire:
 
     async def _open(self, server: ParseResult) -> Session:
         _, session = await get_running_loop().create_connection(
-            partial(Session, self._new_inbox()), server.hostname, server.port or NATS_PORT
+            partial(Session, f"{self._inbox}.{next(self._numbers)}"), server.hostname, server.port or NATS_PORT
         )
         try:
             info = await session.greeting
@@ -100,7 +103,7 @@ def wire_beside(client: Client) -> Wire:
     """The one wire of `client`: same servers, same login, closed when it is closed."""
     if client not in _wires:
         known = ref(client)
-        wire = Wire(partial(_servers, known), partial(_login, known), client.new_inbox)
+        wire = Wire(partial(_servers, known), partial(_login, known), client.new_inbox())
         _wires[client] = wire
         _close_with(client, wire)
     return _wires[client]

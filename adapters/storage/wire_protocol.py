@@ -31,7 +31,7 @@ class Parser:
         self._held = self._wanted = 0
 
     def feed(self, data: bytes) -> None:
-        """Raises ProtocolError for what no server says."""
+        """Raises ProtocolError or ValueError for what no server says."""
         self._pieces.append(data)
         self._held += len(data)
         if self._held < self._wanted:
@@ -56,10 +56,12 @@ class Parser:
                 self._control(data[at:end])
                 at = end + 2
                 continue
+            if not 0 <= headed <= total <= PAYLOAD_BYTES_MAX:
+                raise ProtocolError(f"a message of {total} bytes")
             begin = end + 2
             stop = begin + total
             if stop + 2 > size:
-                self._wanted = _reasonable(stop + 2 - at)
+                self._wanted = stop + 2 - at
                 return at
             if sink := sinks.get(words[2]):
                 middle = begin + headed
@@ -69,12 +71,6 @@ class Parser:
         if size - at > CONTROL_LINE_BYTES_MAX:
             raise ProtocolError("a line without end")
         return at
-
-
-def _reasonable(size: int) -> int:
-    if size > PAYLOAD_BYTES_MAX:
-        raise ProtocolError(f"a message of {size} bytes, at most {PAYLOAD_BYTES_MAX}")
-    return size
 
 
 def header(headers: bytes, name: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 import asyncio
 from asyncio import Future, TimerHandle, Transport, get_running_loop, timeout
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import cast
 
@@ -36,7 +37,8 @@ class Info(Struct, frozen=True):
 class Inbox:
     """The messages of one subscription, in order; holds no more than its reader asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
         self.frames: list[Frame] = []
         self._waiting: Future[None] | None = None
         self._lost = False
@@ -186,16 +188,19 @@ class Session(asyncio.Protocol):
         finally:
             del self._calls[number]
 
-    def subscribe(self, subject: str) -> tuple[bytes, Inbox]:
-        sid, inbox = b"%d" % next(self._numbers), Inbox()
+    @contextmanager
+    def inbox(self) -> Iterator[Inbox]:
+        """A subject of its own that answers may be sent to, and what arrives there."""
+        number = next(self._numbers)
+        sid, inbox = b"%d" % number, Inbox(f"{self._replies}{number}.in")
         self._parser.sinks[sid] = inbox.frames.append
         self._inboxes[sid] = inbox
-        self.write(subscribing(subject, sid))
-        return sid, inbox
-
-    def unsubscribe(self, sid: bytes) -> None:
-        self.write(unsubscribing(sid))
-        del self._parser.sinks[sid], self._inboxes[sid]
+        self.write(subscribing(inbox.subject, sid))
+        try:
+            yield inbox
+        finally:
+            self.write(unsubscribing(sid))
+            del self._parser.sinks[sid], self._inboxes[sid]
 
     async def close(self) -> None:
         self._transport.close()

@@ -7,18 +7,16 @@ not told may be there once or not at all, but never in part.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, groupby
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
 
-from domain.events import NO_HASH, Kind, Recorded, fold
+from domain.events import NO_HASH, Kind, Recorded
 from domain.identity import event_id
 
 Wrong = Literal["lost", "doubled", "reordered"]
-Believed = Callable[[Recorded], str]
-Digest = Callable[[Any], str]
 
 
 class Part(NamedTuple):
@@ -59,8 +57,8 @@ class Folding(NamedTuple):
     """How an aggregate's state is digested, and which digest an event's decision was made on."""
 
     kind: Kind
-    digest: Digest
-    believed: Believed
+    digest: Callable[[Any], str]
+    believed: Callable[[Recorded], str]
 
 
 def judge(
@@ -76,6 +74,21 @@ def judge(
     for history in aggregates.values():
         found += [*_chain(history), *_real_time(history, asked), *_beliefs(history, asked, folding)]
     return found
+
+
+def judge_follower(followed: Sequence[Recorded], log: Sequence[Recorded]) -> list[Finding]:
+    """A follower gets every event once, in the order of the log."""
+    seen, held = ([(each.sequence, each.id) for each in events] for events in (followed, log))
+    if seen == held:
+        return []
+    missing, extra = Counter(held) - Counter(seen), Counter(seen) - Counter(held)
+    wrongs: dict[Wrong, Counter[tuple[int, UUID]]] = {"lost": missing, "doubled": extra}
+    found = [
+        Finding(wrong, f"a follower: sequence {sequence}")
+        for wrong, events in wrongs.items()
+        for sequence, _ in events.elements()
+    ]
+    return found or [Finding("reordered", "a follower got the events in another order")]
 
 
 def tally(findings: Sequence[Finding]) -> dict[Wrong, int]:
@@ -132,9 +145,7 @@ def _chain(history: Sequence[Recorded]) -> Iterator[Finding]:
         prevhash = recorded.hash
 
 
-def _real_time(
-    history: Sequence[Recorded], asked: dict[UUID, Operation]
-) -> Iterator[Finding]:
+def _real_time(history: Sequence[Recorded], asked: dict[UUID, Operation]) -> Iterator[Finding]:
     """What was acknowledged before another operation was even asked stands before it."""
     latest = -1
     for recorded in history:
@@ -150,14 +161,11 @@ def _beliefs(
     history: Sequence[Recorded], asked: dict[UUID, Operation], folding: Folding
 ) -> Iterator[Finding]:
     """Every decision was made on the state that the events before it fold to."""
-    state = digest = None
-    deciding: Operation | None = None
-    for recorded in history:
-        operation = asked.get(recorded.id)
-        if digest is None or operation is not deciding:
-            digest = folding.digest(folding.kind.initial if state is None else state)
-        deciding = operation
-        if folding.believed(recorded) != digest:
-            yield Finding("reordered", f"{recorded.sequence} was decided on another state")
-        state = fold(Kind(folding.kind.name, folding.kind.initial if state is None else state,
-                          folding.kind.evolve), [recorded])
+    kind = folding.kind
+    state = kind.initial
+    for operation, commit in groupby(history, key=lambda recorded: asked.get(recorded.id)):
+        digest = folding.digest(state)
+        for recorded in commit:
+            if operation and folding.believed(recorded) != digest:
+                yield Finding("reordered", f"{recorded.sequence} was decided on another state")
+            state = kind.evolve(state, recorded.event, recorded.id)

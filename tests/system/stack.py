@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -55,38 +55,54 @@ class MovingClock:
         self._now += timedelta(seconds=seconds)
 
 
+class Running(NamedTuple):
+    """One role's loops and what they hold open."""
+
+    opened: AsyncExitStack
+    loops: list[asyncio.Task[object]]
+
+    async def ended(self) -> None:
+        ends = await asyncio.gather(*self.loops, return_exceptions=True)
+        await self.opened.aclose()
+        for end in ends:
+            if not isinstance(end, asyncio.CancelledError):
+                raise AssertionError("a role ended by itself") from end  # type: ignore[misc]
+
+
 class Stack:
     """An open house, an emulated Telegram, and the roles that run at the moment."""
 
     def __init__(self, house: House, emulator: Emulator, clock: MovingClock) -> None:
         self.house, self.emulator, self.clock = house, emulator, clock
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, Running] = {}
         self._user_ids = count(5_000_000_001)
 
     # Roles
 
     async def start(self, *names: str, house: House | None = None) -> None:
-        """Starts roles, in another house if given; each is at work when this returns."""
+        """Starts roles, in another house if given."""
         for name in names:
-            at_work = asyncio.Event()
-            running = asyncio.create_task(_run(name, house or self.house, at_work))
-            self._running[name] = running
-            await _first(at_work.wait(), running)
+            opened = AsyncExitStack()
+            loops = await ROLES[name].start(house or self.house, opened)
+            self._running[name] = Running(opened, [asyncio.create_task(loop) for loop in loops])
 
     async def stop(self, *names: str) -> None:
-        """Ends roles politely: they finish what they have in hand."""
+        """Ends roles politely: they finish what they have in hand. Raises what they died of."""
         for name in names:
             running = self._running.pop(name)
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+            for loop in running.loops:
+                loop.cancel()
+            await running.ended()
 
     async def kill(self, *names: str) -> None:
         """Ends roles wherever they are: what they had in hand is delivered again, later."""
         for name in names:
-            self._running[name].cancel()
-            await asyncio.sleep(0)
-            await self.stop(name)
+            running = self._running.pop(name)
+            while any(not loop.done() for loop in running.loops):
+                for loop in running.loops:
+                    loop.cancel()
+                await asyncio.sleep(0.001)
+            await running.ended()
 
     async def stop_all(self) -> None:
         await self.stop(*self._running)
@@ -210,22 +226,6 @@ class Stack:
             return []
         numbers = range(state.first_seq, state.last_seq + 1)
         return [(await stream.get_msg(DEAD_LETTERS, number)).data or b"" for number in numbers]
-
-
-async def _run(name: str, house: House, at_work: asyncio.Event) -> None:
-    async with AsyncExitStack() as stack, asyncio.TaskGroup() as loops:
-        for work in await ROLES[name].start(house, stack):
-            loops.create_task(work)
-        at_work.set()
-
-
-async def _first(wanted: Awaitable[object], task: asyncio.Task[None]) -> None:
-    """Waits for `wanted`, unless the task ends before; then raises its error."""
-    waiting = asyncio.ensure_future(wanted)
-    await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
-    if not waiting.done():
-        waiting.cancel()
-        task.result()
 
 
 async def eventually(found: Callable[[], Awaitable[T | None]], what: str) -> T:

@@ -1,0 +1,215 @@
+"""Lost, doubled or reordered events under faults: concurrent writers, a proxy and killed servers.
+
+python -m benchmarks.faults [--ops 20000] [--seed 1] [--replicas 1|3] [--json]
+
+Clients reach the real nats-server only through a proxy that drops, delays, doubles and cuts whole
+protocol messages by a seeded schedule, while servers are killed with SIGKILL (of a cluster: any
+node, every other time the ledger's leader). Afterwards the ledger is read back and judged against
+what the clients were told. Exit code 4 unless `lost`, `doubled`, `reordered` and `unresolved` (the
+client could never find out) are all 0.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from logging import ERROR, basicConfig
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nats.aio.client import Client
+
+from adapters.storage.jetstream import JetStreamLedger
+from adapters.storage.nats_connection import connect, jetstream, patiently, reaching
+from adapters.storage.streams import LEDGER, provision
+from benchmarks.faulty.cluster import name_of, node_child, prepare_cluster
+from benchmarks.faulty.fates import Kind, Rates, Schedule
+from benchmarks.faulty.history import Finding, judge, judge_follower, tally
+from benchmarks.faulty.proxy import FaultProxy
+from benchmarks.faulty.workload import FOLDING, Clients, planned
+from commands.ports import Unavailable
+from domain.events import Recorded
+from ictus.embedded import Nats, nats_child, prepare_nats
+from ictus.supervisor import Supervisor
+
+CONNECTIONS = 4
+WRITERS_PER_CONNECTION = 6
+KILLS_MIN, OPERATIONS_PER_KILL = 3, 1000
+FOLLOWER_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.02
+FINDINGS_SHOWN = 10
+VERIFICATION_FAILED = 4
+
+RATES: dict[Kind, Rates] = {
+    "publish": Rates(drop=0.005, delay=0.01, duplicate=0.01, cut=0.002),
+    "ack": Rates(drop=0.01, delay=0.01, duplicate=0.01, cut=0.003),
+    "answer": Rates(drop=0.0002, delay=0.0005, cut=0.0001),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults")
+    parser.add_argument("--ops", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--replicas", type=int, choices=(1, 3), default=1)
+    parser.add_argument("--json", action="store_true", help="only the JSON line")
+    given = parser.parse_args(arguments)
+    basicConfig(level=ERROR, stream=sys.stderr)
+    result = asyncio.run(run(given.ops, given.seed, given.replicas, quiet=given.json))
+    print(json.dumps(result))
+    if any(result[wrong] for wrong in ("lost", "doubled", "reordered", "unresolved")):
+        sys.exit(VERIFICATION_FAILED)
+
+
+async def run(ops: int, seed: int, replicas: int = 1, *, quiet: bool = True) -> dict[str, Any]:
+    """One whole measurement, in a directory of its own."""
+    started = time.monotonic()
+    async with servers(replicas) as (supervisor, nodes):
+        urls = [node.url for node in nodes]
+        async with AsyncExitStack() as stack:
+            calm = await stack.enter_async_context(through(FaultProxy(urls, Schedule(0, {}))))
+            proxy = FaultProxy(urls, Schedule(seed, RATES), seed)
+            faulty = await stack.enter_async_context(through(proxy))
+            control = await stack.enter_async_context(await connect(calm, "control"))
+            await patiently(lambda: provision(control, "demo", replicas))
+            clients = Clients(list(planned(ops, seed)))
+            killing = asyncio.create_task(kill(supervisor, control, clients, ops, seed, replicas))
+            telling = asyncio.create_task(tell(clients, proxy, ops, quiet))
+            followed, log = await write_and_read(clients, proxy, faulty, JetStreamLedger(control))
+            kills = await killing
+            telling.cancel()
+    findings = judge(clients.operations, log, FOLDING) + judge_follower(followed, log)
+    show(findings)
+    acked = sum(operation.acked is not None for operation in clients.operations)
+    return {
+        "ops": ops,
+        "acked": acked,
+        **tally(findings),
+        "unresolved": ops - acked,
+        "events": len(log),
+        "kills": kills,
+        "cuts": total(proxy, "cut"),
+        "dropped_acks": proxy.counts["drop ack"],
+        "dropped_publishes": proxy.counts["drop publish"],
+        "delayed": total(proxy, "delay"),
+        "duplicated": total(proxy, "duplicate"),
+        "abandoned": clients.counts["abandoned"],
+        "retried": clients.counts["retried"],
+        "replicas": replicas,
+        "seed": seed,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+@asynccontextmanager
+async def servers(replicas: int) -> AsyncIterator[tuple[Supervisor, list[Nats]]]:
+    """One server, or a cluster of three; each is started again when it dies."""
+    with TemporaryDirectory(prefix="ictus-faults-") as name:
+        async with Supervisor(Path(name) / "run") as supervisor:
+            if replicas == 1:
+                nodes = [prepare_nats(Path(name) / "0")]
+                children = [nats_child(nodes[0])]
+            else:
+                nodes = prepare_cluster(Path(name))
+                children = [node_child(node, number) for number, node in enumerate(nodes)]
+            await asyncio.gather(*(supervisor.start(child) for child in children))
+            yield supervisor, nodes
+
+
+@asynccontextmanager
+async def through(proxy: FaultProxy) -> AsyncIterator[str]:
+    try:
+        yield await proxy.open()
+    finally:
+        await proxy.close()
+
+
+async def write_and_read(
+    clients: Clients, proxy: FaultProxy, url: str, calm: JetStreamLedger
+) -> tuple[list[Recorded], list[Recorded]]:
+    """What a follower got during all the writing, and then the whole log, read in peace."""
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(await connect(url, f"writers-{number}"))
+            for number in range(CONNECTIONS)
+        ]
+        followed: list[Recorded] = []
+        following = asyncio.create_task(follow(JetStreamLedger(connections[0]), followed))
+        async with asyncio.TaskGroup() as writers:
+            for connection in connections:
+                ledger = JetStreamLedger(connection)
+                for _ in range(WRITERS_PER_CONNECTION):
+                    writers.create_task(clients.write(ledger))
+        proxy.calm = True
+        log = await read_back(calm)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOWER_SECONDS_MAX):
+                while len(followed) < len(log):
+                    await asyncio.sleep(POLL_SECONDS)
+        following.cancel()
+        await asyncio.wait([following])
+    return followed, log
+
+
+async def follow(ledger: JetStreamLedger, followed: list[Recorded]) -> None:
+    async with aclosing(ledger.follow()) as events:  # type: ignore[type-var]
+        async for recorded in events:
+            followed.append(recorded)
+
+
+async def read_back(ledger: JetStreamLedger) -> list[Recorded]:
+    async def attempt() -> list[Recorded]:
+        return [recorded async for recorded in ledger.read()]
+
+    return await patiently(attempt)
+
+
+async def kill(
+    supervisor: Supervisor, control: Client, clients: Clients, ops: int, seed: int, replicas: int
+) -> int:
+    """SIGKILL at seeded points of the run; returns how often."""
+    random = Random(seed)
+    kills = max(KILLS_MIN, ops // OPERATIONS_PER_KILL)
+    points = sorted(random.sample(range(ops // 20, ops * 9 // 10), kills))
+    for number, point in enumerate(points):
+        while clients.counts["finished"] < point:
+            await asyncio.sleep(POLL_SECONDS)
+        if replicas == 1:
+            supervisor.kill("nats")
+        else:
+            any_node = name_of(random.randrange(replicas))
+            supervisor.kill((number % 2 and await leader(control)) or any_node)
+    return kills
+
+
+async def leader(control: Client) -> str:
+    """The node that leads the ledger's stream; empty while nobody is known to."""
+    with suppress(Unavailable), reaching(control):
+        info = await jetstream(control).stream_info(LEDGER)
+        return (info.cluster and info.cluster.leader) or ""
+    return ""
+
+
+async def tell(clients: Clients, proxy: FaultProxy, ops: int, quiet: bool) -> None:
+    while not quiet:
+        await asyncio.sleep(1)
+        finished, faults = clients.counts["finished"], proxy.counts.total()
+        print(f"{finished} of {ops} operations, {faults} faults", file=sys.stderr)
+
+
+def show(findings: Sequence[Finding]) -> None:
+    for finding in findings[:FINDINGS_SHOWN]:
+        print(f"{finding.wrong}: {finding.sentence}", file=sys.stderr)
+
+
+def total(proxy: FaultProxy, fault: str) -> int:
+    return sum(times for name, times in proxy.counts.items() if name.startswith(fault))
+
+
+if __name__ == "__main__":
+    main()
