@@ -35,7 +35,7 @@ from ictus.stack import start_roles, start_servers
 from ictus.supervisor import Child, Supervisor
 from ictus.wiring import House, furnish, open_house
 from training.synth import SyntheticCase, case as synthetic_case
-from workers.texts import LANGUAGES, say
+from workers.texts import LANGUAGES, plainly
 
 CASES_PER_CLINICIAN = 4
 START_SPACING_SECONDS = 1.2
@@ -239,8 +239,14 @@ async def _load(house: House, case: UUID) -> Case:
 
 
 def _is_final(model: bool, language: str) -> Callable[[Message], bool]:
-    thanks = say(language, "collected")
-    return answers if model else lambda message: thanks in message.text
+    """Does a card say its last word: an answer (or thanks), or that no image can be used?"""
+    thanks, unusable = plainly(language, "collected"), plainly(language, "unusable")
+
+    def is_final(message: Message) -> bool:
+        said = answers(message) if model else thanks in message.text
+        return said or unusable in message.text
+
+    return is_final
 
 
 async def _invitation(run: Run, role: Role) -> str:

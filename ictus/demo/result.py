@@ -18,7 +18,7 @@ from domain.case import (
     LabelConfirmed,
     Opened,
 )
-from domain.events import Recorded
+from domain.events import Event, Recorded
 from ictus.demo.clinician import Sent, answers
 from ictus.demo.telegram import Message, Person
 from ictus.wiring import House
@@ -26,13 +26,15 @@ from ictus.wiring import House
 
 class Result(Struct, frozen=True, kw_only=True):
     """`lost`: photos without exactly one outcome in the ledger, and cases without a card.
-    `answered_twice`: cases for which two messages of a chat show an answer. Seconds are from the
-    last photo to the first sight of the answer (or thanks)."""
+    `refused`: cases none of whose images can be used, on which nobody predicts.
+    `answered_twice`: cases for which two messages of a chat show an answer.
+    Seconds are from the last photo to the first sight of the answer (or thanks)."""
 
     cases: int
     images: int
     answered: int
     lost: int
+    refused: int
     answered_twice: int
     labels_confirmed: int
     dataset_rows: int
@@ -42,7 +44,7 @@ class Result(Struct, frozen=True, kw_only=True):
     p95_s: float
 
     def is_whole(self, planned: int, model: bool) -> bool:
-        answered = self.answered == self.cases if model else self.answered == 0
+        answered = self.answered == (self.cases - self.refused if model else 0)
         kept = self.lost == self.answered_twice == 0 and self.cases >= planned
         return answered and kept and self.replay_identical
 
@@ -59,10 +61,11 @@ async def measure(
     return Result(
         cases=len(sent),
         images=photos,
-        answered=len({r.aggregate_id for r in story if isinstance(r.event, AnswerDelivered)}),
+        answered=len(_cases_with(story, AnswerDelivered)),
         lost=photos
         - len([n for n in outcomes.values() if n == 1])
         + sum(one.code is None for one in sent),
+        refused=len(_cases_with(story, Opened) - _cases_with(story, ImageIngested)),
         answered_twice=sum(_answered_twice(chat) for chat in chats.values()),
         labels_confirmed=sum(isinstance(r.event, LabelConfirmed) for r in story),
         dataset_rows=manifests[0].rows,
@@ -91,6 +94,10 @@ async def _story(house: House, people: Iterable[Person]) -> list[Recorded]:
         if recorded.aggregate_id in cases:
             story.append(recorded)
     return story
+
+
+def _cases_with(story: Iterable[Recorded], kind: type[Event]) -> set[UUID]:
+    return {recorded.aggregate_id for recorded in story if isinstance(recorded.event, kind)}
 
 
 def _outcomes(story: Iterable[Recorded]) -> Iterable[tuple[UUID, Recorded]]:

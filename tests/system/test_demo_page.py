@@ -43,6 +43,7 @@ CASES = STORIES_MAX + 2
 PAGE_BYTES_MAX = 6_000_000
 VOID = {"meta", "link", "img"}
 RESULT = Result(
+    refused=0,
     cases=CASES,
     images=CASES,
     answered=CASES - 1,
