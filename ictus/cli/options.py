@@ -93,7 +93,7 @@ def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object
 
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     Console().print(table)

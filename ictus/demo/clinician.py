@@ -152,10 +152,10 @@ class Clinician:
         return self._final(Message(id=card.id, by_bot=True, versions=(version,)))
 
 
-def case_of(card: Message) -> UUID:
-    """The case a card is about, from its buttons."""
+def case_of(card: Message) -> UUID | None:
+    """The case a card is about, from its buttons; where no image can be used it has none."""
     tapped = (taps.parse(action) for action in card.actions())
-    return next(tap.case for tap in tapped if hasattr(tap, "case"))
+    return next((tap.case for tap in tapped if hasattr(tap, "case")), None)
 
 
 def answers(message: Message) -> bool:
