@@ -24,7 +24,8 @@ LABEL org.opencontainers.image.title="ictus" \
       org.opencontainers.image.licenses="Apache-2.0"
 # A new volume takes over the owner of the folder it is mounted on.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin ictus \
-    && install --directory --owner=ictus --group=ictus --mode=0700 /data /data/objects /data/models /keys
+    && install --directory --owner=ictus --group=ictus --mode=0700 /data /data/objects \
+        /data/models /data/witness /keys
 COPY --from=build /opt/ictus /opt/ictus
 ENV PATH=/opt/ictus/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

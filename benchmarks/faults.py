@@ -14,9 +14,9 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from logging import ERROR, basicConfig
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from logging import ERROR, basicConfig, getLogger
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -31,8 +31,8 @@ from benchmarks.faulty.cluster import name_of, node_child, prepare_cluster
 from benchmarks.faulty.fates import Kind, Rates, Schedule
 from benchmarks.faulty.history import Finding, judge, judge_follower, tally
 from benchmarks.faulty.proxy import FaultProxy
-from benchmarks.faulty.workload import FOLDING, Clients, planned
-from commands.ports import Unavailable
+from benchmarks.faulty.workload import FOLDING, Clients, Progress, planned
+from commands.ports import Damaged, Unavailable
 from domain.events import Recorded
 from ictus.embedded import Nats, nats_child, prepare_nats
 from ictus.supervisor import Supervisor
@@ -40,10 +40,11 @@ from ictus.supervisor import Supervisor
 CONNECTIONS = 4
 WRITERS_PER_CONNECTION = 6
 KILLS_MIN, OPERATIONS_PER_KILL = 3, 1000
-FOLLOWER_SECONDS_MAX = 60.0
-POLL_SECONDS = 0.02
+FOLLOWER_SECONDS_MAX = 30.0
 FINDINGS_SHOWN = 10
-VERIFICATION_FAILED = 4
+VERIFICATION_FAILED, INTERRUPTED = 4, 130
+
+log = getLogger(__name__)
 
 RATES: dict[Kind, Rates] = {
     "publish": Rates(drop=0.005, delay=0.01, duplicate=0.01, cut=0.002),
@@ -68,42 +69,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 async def run(ops: int, seed: int, replicas: int = 1, *, quiet: bool = True) -> dict[str, Any]:
     """One whole measurement, in a directory of its own."""
-    started = time.monotonic()
     async with servers(replicas) as (supervisor, nodes):
+        started = time.monotonic()
         urls = [node.url for node in nodes]
-        async with AsyncExitStack() as stack:
-            calm = await stack.enter_async_context(through(FaultProxy(urls, Schedule(0, {}))))
-            proxy = FaultProxy(urls, Schedule(seed, RATES), seed)
-            faulty = await stack.enter_async_context(through(proxy))
-            control = await stack.enter_async_context(await connect(calm, "control"))
+        proxy, clients = FaultProxy(urls, Schedule(seed, RATES), seed), Clients(planned(ops, seed))
+        async with (
+            through(FaultProxy(urls, Schedule(0, {}))) as calm,
+            through(proxy) as faulty,
+            await connect(calm, "control") as control,
+        ):
             await patiently(lambda: provision(control, "demo", replicas))
-            clients = Clients(list(planned(ops, seed)))
-            killing = asyncio.create_task(kill(supervisor, control, clients, ops, seed, replicas))
-            telling = asyncio.create_task(tell(clients, proxy, ops, quiet))
-            followed, log = await write_and_read(clients, proxy, faulty, JetStreamLedger(control))
-            kills = await killing
-            telling.cancel()
-    findings = judge(clients.operations, log, FOLDING) + judge_follower(followed, log)
-    show(findings)
-    acked = sum(operation.acked is not None for operation in clients.operations)
-    return {
-        "ops": ops,
-        "acked": acked,
-        **tally(findings),
-        "unresolved": ops - acked,
-        "events": len(log),
-        "kills": kills,
-        "cuts": total(proxy, "cut"),
-        "dropped_acks": proxy.counts["drop ack"],
-        "dropped_publishes": proxy.counts["drop publish"],
-        "delayed": total(proxy, "delay"),
-        "duplicated": total(proxy, "duplicate"),
-        "abandoned": clients.counts["abandoned"],
-        "retried": clients.counts["retried"],
-        "replicas": replicas,
-        "seed": seed,
-        "seconds": round(time.monotonic() - started, 1),
-    }
+            killer = Killer(supervisor, control, replicas)
+            async with beside(killer.kill(clients, ops, seed), tell(clients, proxy, ops, quiet)):
+                ledger = JetStreamLedger(control)
+                followed, held = await write_and_read(clients, proxy, faulty, ledger)
+        findings = judge(clients.operations, held, FOLDING) + judge_follower(followed, held)
+        show(findings)
+        acked = sum(operation.acked is not None for operation in clients.operations)
+        return {
+            "ops": ops,
+            "acked": acked,
+            **tally(findings),
+            "unresolved": ops - acked,
+            "events": len(held),
+            "kills": killer.kills,
+            "cuts": total(proxy, "cut"),
+            "dropped_acks": proxy.counts["drop ack"],
+            "dropped_publishes": proxy.counts["drop publish"],
+            "delayed": total(proxy, "delay"),
+            "duplicated": total(proxy, "duplicate"),
+            "abandoned": clients.counts["abandoned"],
+            "retried": clients.counts["retried"],
+            "replicas": replicas,
+            "seed": seed,
+            "seconds": round(time.monotonic() - started, 1),
+        }
+    raise SystemExit(INTERRUPTED)
 
 
 @asynccontextmanager
@@ -138,28 +139,39 @@ async def write_and_read(
             await stack.enter_async_context(await connect(url, f"writers-{number}"))
             for number in range(CONNECTIONS)
         ]
-        followed: list[Recorded] = []
-        following = asyncio.create_task(follow(JetStreamLedger(connections[0]), followed))
-        async with asyncio.TaskGroup() as writers:
-            for connection in connections:
-                ledger = JetStreamLedger(connection)
-                for _ in range(WRITERS_PER_CONNECTION):
-                    writers.create_task(clients.write(ledger))
-        proxy.calm = True
-        log = await read_back(calm)
+        follower = Follower()
+        async with beside(follower.follow(JetStreamLedger(connections[0]))):
+            async with asyncio.TaskGroup() as writers:
+                for connection in connections:
+                    ledger = JetStreamLedger(connection)
+                    for _ in range(WRITERS_PER_CONNECTION):
+                        writers.create_task(clients.write(ledger))
+            proxy.calm = True
+            held = await read_back(calm)
+            await follower.catch_up(len(held))
+    return follower.followed, held
+
+
+class Follower:
+    """One that reads along; `followed` is what it got."""
+
+    def __init__(self) -> None:
+        self.followed: list[Recorded] = []
+        self._progress = Progress()
+
+    async def follow(self, ledger: JetStreamLedger) -> None:
+        """Until cancelled; a ledger that cries damage is told on stderr and ends it."""
+        try:
+            async for recorded in ledger.follow():
+                self.followed.append(recorded)
+                self._progress.advance()
+        except Damaged as damage:
+            log.error("a follower: %s", damage)
+
+    async def catch_up(self, events: int) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(FOLLOWER_SECONDS_MAX):
-                while len(followed) < len(log):
-                    await asyncio.sleep(POLL_SECONDS)
-        following.cancel()
-        await asyncio.wait([following])
-    return followed, log
-
-
-async def follow(ledger: JetStreamLedger, followed: list[Recorded]) -> None:
-    async with aclosing(ledger.follow()) as events:  # type: ignore[type-var]
-        async for recorded in events:
-            followed.append(recorded)
+                await self._progress.reached(events)
 
 
 async def read_back(ledger: JetStreamLedger) -> list[Recorded]:
@@ -169,36 +181,51 @@ async def read_back(ledger: JetStreamLedger) -> list[Recorded]:
     return await patiently(attempt)
 
 
-async def kill(
-    supervisor: Supervisor, control: Client, clients: Clients, ops: int, seed: int, replicas: int
-) -> int:
-    """SIGKILL at seeded points of the run; returns how often."""
-    random = Random(seed)
-    kills = max(KILLS_MIN, ops // OPERATIONS_PER_KILL)
-    points = sorted(random.sample(range(ops // 20, ops * 9 // 10), kills))
-    for number, point in enumerate(points):
-        while clients.counts["finished"] < point:
-            await asyncio.sleep(POLL_SECONDS)
-        if replicas == 1:
-            supervisor.kill("nats")
-        else:
-            any_node = name_of(random.randrange(replicas))
-            supervisor.kill((number % 2 and await leader(control)) or any_node)
-    return kills
+class Killer:
+    """Ends servers with SIGKILL at seeded points of a run; `kills` says how many it ended."""
+
+    def __init__(self, supervisor: Supervisor, control: Client, replicas: int) -> None:
+        self.kills = 0
+        self._supervisor = supervisor
+        self._control = control
+        self._replicas = replicas
+
+    async def kill(self, clients: Clients, ops: int, seed: int) -> None:
+        random = Random(seed)
+        kills = max(KILLS_MIN, ops // OPERATIONS_PER_KILL)
+        for point in sorted(random.sample(range(ops // 20, ops * 9 // 10), kills)):
+            await clients.finished.reached(point)
+            self._supervisor.kill(await self._victim(random))
+            self.kills += 1
+
+    async def _victim(self, random: Random) -> str:
+        if self._replicas == 1:
+            return "nats"
+        any_node = name_of(random.randrange(self._replicas))
+        return (self.kills % 2 and await self._leader()) or any_node
+
+    async def _leader(self) -> str:
+        """The node that leads the ledger's stream; empty while nobody is known to."""
+        with suppress(Unavailable), reaching(self._control):
+            info = await jetstream(self._control).stream_info(LEDGER)
+            return (info.cluster and info.cluster.leader) or ""
+        return ""
 
 
-async def leader(control: Client) -> str:
-    """The node that leads the ledger's stream; empty while nobody is known to."""
-    with suppress(Unavailable), reaching(control):
-        info = await jetstream(control).stream_info(LEDGER)
-        return (info.cluster and info.cluster.leader) or ""
-    return ""
+@asynccontextmanager
+async def beside(*works: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Work that goes on during the body, and not after it."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]
+        yield
+        for task in tasks:
+            task.cancel()
 
 
 async def tell(clients: Clients, proxy: FaultProxy, ops: int, quiet: bool) -> None:
     while not quiet:
         await asyncio.sleep(1)
-        finished, faults = clients.counts["finished"], proxy.counts.total()
+        finished, faults = clients.finished.reached_count, proxy.counts.total()
         print(f"{finished} of {ops} operations, {faults} faults", file=sys.stderr)
 
 

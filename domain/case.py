@@ -193,7 +193,8 @@ class AnswerDelivered(Struct, frozen=True, tag_field="event", tag="case.answer-d
 
 
 class LabelConfirmed(Struct, frozen=True, tag_field="event", tag="case.label-confirmed.v1"):
-    """The final cause as `rater` knows it; `blinded` when no answer had been delivered before."""
+    """The final cause as `rater` knows it; `blinded` when no answer existed yet: one that was
+    composed may be visible before its delivery is recorded."""
 
     cause: Cause
     level: int
@@ -386,7 +387,7 @@ def give_context(case: Case, facts: tuple[Fact, ...], by: UUID) -> list[CaseEven
 def give_opinion(case: Case, opinion: Opinion, by: UUID) -> list[CaseEvent]:
     must_belong_to(case, by)
     given = OpinionGiven(
-        opinion=opinion, by=by, prediction=case.seen, before_reveal=not case.delivered
+        opinion=opinion, by=by, prediction=case.seen, before_reveal=case.answer is None
     )
     return [] if given == case.opinion else [given]
 
@@ -427,7 +428,7 @@ def confirm_label(
 ) -> list[CaseEvent]:
     """The final cause; a later, different one revises it and the earlier stays in the history."""
     must_belong_to(case, rater)
-    level, blinded = label_level(evidence), not case.delivered
+    level, blinded = label_level(evidence), case.answer is None
     if case.label is None or case.label_id is None:
         return [
             LabelConfirmed(

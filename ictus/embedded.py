@@ -1,8 +1,9 @@
 """The real NATS and PostgreSQL of one machine, from what pip installed: no root, no Docker.
 
-Everything lies under one data directory: `ports.json`, `secrets.json` and `nats.conf` (readable by
-the owner only), `nats/` and `postgres/` with the data, `run/` with process ids and logs. Ports and
-passwords are chosen once and kept. Both servers listen on 127.0.0.1 only and ask for a password.
+Everything lies under one data directory: `ports.json`, `secrets.json`, `nats.conf` and `nkeys/`
+(readable by the owner only), `nats/` and `postgres/` with the data, `run/` with process ids and
+logs. Ports, passwords and keys are chosen once and kept. Both servers listen on 127.0.0.1 only and
+let nobody in without a password or key; every role has a NATS user of its own.
 Prepare inside `async with Supervisor(data / "run")`: its lock says that nobody else runs them.
 """
 
@@ -12,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +23,18 @@ from urllib.request import urlopen
 import asyncpg
 from msgspec import Struct
 
+from adapters.storage.users import ADMIN, STREAMS_ACCOUNT, USERS, accounts
 from commands.ports import Unavailable
 from ictus.account import make_readable, open_the_way, server_account
-from ictus.kept import HOST, keep_password, keep_ports, make_private, read_kept, write_private
+from ictus.kept import (
+    HOST,
+    keep_nkeys,
+    keep_password,
+    keep_ports,
+    make_private,
+    read_kept,
+    write_private,
+)
 from ictus.supervisor import Child, command_line
 
 USER = "ictus"
@@ -42,7 +53,7 @@ jetstream {{
   sync_interval: always
   max_file_store: {file_bytes_max}
 }}
-authorization {{ user: {user}, password: {password} }}
+accounts: {accounts}
 """
 
 # Syncs a thousand files at once where it can: five times faster on a busy disk.
@@ -75,12 +86,19 @@ class NotInstalled(Unavailable):
 
 
 class Nats(Struct, frozen=True):
-    """An embedded nats-server: where it keeps its data and how to reach it."""
+    """An embedded nats-server: where it keeps its data and how to reach it.
+
+    `url` logs in with a password that may do everything; at `address` each shows its own key.
+    """
 
     data: Path
     port: int
     monitor_port: int
     password: str
+
+    @property
+    def address(self) -> str:
+        return f"nats://{HOST}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -107,13 +125,15 @@ class Postgres(Struct, frozen=True):
 
 
 def prepare_nats(data: Path) -> Nats:
-    """Chooses ports and password (or keeps them, if the ports are still free); writes the config."""
+    """Chooses ports and secrets (or keeps them, if the ports are still free); writes the config."""
     data = data.resolve()
     make_private(data)
     keep_ports(data, "nats", "nats_monitor")
     keep_password(data, "nats")
+    keys = keep_nkeys(data, [ADMIN, *USERS])
     nats = nats_at(data)
-    write_private(data / "nats.conf", _nats_conf(nats))
+    write_private(data / "nats.conf", _nats_conf(nats, keys))
+    _move_streams(nats.data / "nats" / "jetstream")
     return nats
 
 
@@ -224,7 +244,8 @@ def _postgres_programs() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-def _nats_conf(nats: Nats) -> str:
+def _nats_conf(nats: Nats, keys: Mapping[str, str]) -> str:
+    everything = {"user": USER, "password": nats.password}
     return NATS_CONF.format(
         host=HOST,
         port=nats.port,
@@ -232,9 +253,15 @@ def _nats_conf(nats: Nats) -> str:
         payload_bytes_max=NATS_PAYLOAD_BYTES_MAX,
         store_dir=json.dumps(str(nats.data / "nats")),
         file_bytes_max=JETSTREAM_BYTES_MAX,
-        user=USER,
-        password=json.dumps(nats.password),
+        accounts=json.dumps(accounts(keys, everything)),
     )
+
+
+def _move_streams(store: Path) -> None:
+    """Streams made before there were accounts belong to the server's own one, which cannot share."""
+    before, now = store / "$G", store / STREAMS_ACCOUNT
+    if before.exists() and not now.exists():
+        before.rename(now)
 
 
 def _make_cluster(postgres: Postgres) -> None:

@@ -2,6 +2,8 @@
 
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from msgspec import Struct
@@ -30,7 +32,7 @@ class Wrong(Exception):
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Raises Unavailable only when NATS itself does not answer."""
-    async with open_house(settings, "doctor") as house:
+    async with open_house(settings, "operator") as house:
         for what, check in CHECKS.items():
             yield await _found(what, check, house)
 
@@ -47,6 +49,13 @@ async def _found(what: str, check: Callable[[House], Awaitable[str]], house: Hou
 async def durability(house: House) -> str:
     await check_durability(house.client, house.settings.nats.monitor_url)
     return f"nats-server {house.client.connected_server_version}, synced before acknowledged"
+
+
+async def nats_user(house: House) -> str:
+    nats = house.settings.nats
+    if nats.nkey:
+        return f"`{Path(nats.nkey).stem}`, by its key {nats.nkey}"
+    return f"`{urlsplit(nats.url).username or 'anonymous'}`, by the address that is set"
 
 
 async def streams(house: House) -> str:
@@ -111,6 +120,7 @@ async def telegram(house: House) -> str:
 
 
 CHECKS: dict[str, Callable[[House], Awaitable[str]]] = {
+    "NATS user": nats_user,
     "durability": durability,
     "streams": streams,
     "ledger": chain,

@@ -1,13 +1,17 @@
-"""What an embedded server chooses once and keeps from run to run: ports and passwords."""
+"""What an embedded server chooses once and keeps from run to run: ports, passwords and keys."""
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 from typing import Any
 
+from adapters.storage.nkeys import load_nkey, new_seed
+
 HOST = "127.0.0.1"
+NKEYS = "nkeys"
 
 
 def keep_ports(data: Path, *names: str) -> None:
@@ -22,6 +26,20 @@ def keep_ports(data: Path, *names: str) -> None:
 def keep_password(data: Path, name: str) -> None:
     passwords = {name: token_urlsafe(24)} | read_kept(data / "secrets.json")
     write_private(data / "secrets.json", json.dumps(passwords))
+
+
+def keep_nkeys(data: Path, users: Iterable[str]) -> dict[str, str]:
+    """The public keys of NATS users; the seed of each lies in a file of its own."""
+    make_private(data / NKEYS)
+    files = {user: nkey_file(data, user) for user in users}
+    for file in files.values():
+        if not file.exists():
+            write_private(file, new_seed() + "\n")
+    return {user: load_nkey(file).public for user, file in files.items()}
+
+
+def nkey_file(data: Path, user: str) -> Path:
+    return data / NKEYS / f"{user}.nk"
 
 
 def read_kept(path: Path) -> dict[str, Any]:

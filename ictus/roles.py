@@ -150,6 +150,13 @@ async def projector(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     ]
 
 
+async def witness(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from ictus.witness import witness_means
+    from workers.witness import worker
+
+    return [worker.run(witness_means(house))]
+
+
 ROLES: dict[str, Role] = {
     "inbox": Role("keeps every Telegram update before Telegram hears it arrived", inbox),
     "bot": Role("makes commands of updates", bot),
@@ -158,6 +165,7 @@ ROLES: dict[str, Role] = {
     "answer": Role("makes messages of what happened", answer),
     "outbox": Role("says them in Telegram", outbox),
     "projector": Role("keeps the read models in Postgres", projector),
+    "witness": Role("signs what the ledger holds and keeps a second copy", witness),
 }
 
 
@@ -166,10 +174,18 @@ async def run_roles(names: Sequence[str], settings: Settings) -> None:
     label = "+".join(names)
     log_json(label, settings.log_level)
     async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(open_house(settings, label))
-        loops = [work for name in names for work in await ROLES[name].start(house, stack)]
+        houses = {
+            name: await stack.enter_async_context(open_house(settings, name)) for name in names
+        }
+        loops = [
+            work for name, house in houses.items() for work in await ROLES[name].start(house, stack)
+        ]
+
+        def is_healthy() -> bool:
+            return all(house.client.is_connected for house in houses.values())
+
         await stack.enter_async_context(
-            health(settings.health.host, settings.health.port, lambda: house.client.is_connected)
+            health(settings.health.host, settings.health.port, is_healthy)
         )
         await _until_stopped(loops)
 

@@ -19,10 +19,12 @@ class BadSetting(Exception):
 
 
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`monitor_url` is where /varz proves how the server syncs; without it boot cannot prove it."""
+    """`monitor_url` is where /varz proves how the server syncs; without it boot cannot prove it.
+    `nkey` is a file `<user>.nk` with the seed of the user to be; else `url` may name one."""
 
     url: str = ""
     monitor_url: str = ""
+    nkey: str = ""
 
 
 class PostgresSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,13 +9,14 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from adapters.storage.users import ADMIN
 from commands.ports import Unavailable
 from ictus import embedded
 from ictus.kept import free_port
 from ictus.roles import ROLES
 from ictus.settings import HealthSettings, NatsSettings, PostgresSettings, Settings, environment
 from ictus.supervisor import AlreadyRunning, Child, Supervisor
-from ictus.wiring import furnish, open_house
+from ictus.wiring import as_user, furnish, open_house
 
 ROLE_READY_SECONDS_MAX = 90.0
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "PYTHONPATH")
@@ -69,13 +70,14 @@ async def start_servers(supervisor: Supervisor, settings: Settings) -> Settings:
 
 async def start_roles(supervisor: Supervisor, settings: Settings) -> None:
     """Furnishes the house, then starts all roles side by side and waits until each is ready."""
-    async with open_house(settings, "boot") as house:
+    async with open_house(settings, ADMIN) as house:
         await furnish(house)
     await asyncio.gather(*(supervisor.start(role_child(name, settings)) for name in ROLES))
 
 
 def role_child(name: str, settings: Settings) -> Child:
     health = HealthSettings(port=free_port())
+    settings = as_user(settings, name)
     url = f"http://{health.host}:{health.port}/readyz"
     inherited = {word: os.environ[word] for word in PASSED_ON if word in os.environ}
     return Child(
@@ -93,4 +95,4 @@ async def _answers(url: str) -> bool:
 
 
 def _nats(nats: embedded.Nats) -> NatsSettings:
-    return NatsSettings(url=nats.url, monitor_url=nats.monitor_url)
+    return NatsSettings(url=nats.address, monitor_url=nats.monitor_url)

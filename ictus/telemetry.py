@@ -30,6 +30,8 @@ ALLOWED = frozenset(
 )
 """Extra fields a log line may carry: ids, enums and numbers; a payload has no way in."""
 
+OURS = frozenset({"adapters", "commands", "ictus", "projections", "workers"})
+
 
 class JsonLines(logging.Formatter):
     """One JSON object per line: time, level, role, logger, message and allowed extras."""
@@ -44,7 +46,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "role": self._role,
             "logger": record.name,
-            "message": record.getMessage() if record.name.startswith("ictus") else record.msg,
+            "message": record.getMessage() if _is_ours(record) else record.msg,
         }
         line |= {name: value for name, value in vars(record).items() if name in ALLOWED}
         if record.exc_info and record.exc_info[0]:
@@ -52,12 +54,18 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=str).decode()
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Only our own log calls are known to carry no payload in their arguments."""
+    return record.name.split(".", 1)[0] in OURS
+
+
 def log_json(role: str, level: str = "INFO") -> None:
     """Sends all logs of this process to stderr as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(role))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("ictus").setLevel(level)
+    for package in OURS:
+        logging.getLogger(package).setLevel(level)
 
 
 @asynccontextmanager

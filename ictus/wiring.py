@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from msgspec.structs import replace
 from nats.aio.client import Client
 
 from adapters.storage.blobs import open_blobs
 from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.nats_connection import connect
+from adapters.storage.nkeys import load_nkey
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.queue import BucketSlots, JetStreamQueue
 from adapters.storage.streams import check_durability, provision
@@ -21,6 +24,7 @@ from commands.register import Register
 from commands.transact import Books, from_outside
 from domain.events import EXAMINATION, MODEL, PERSON, Request
 from domain.identity import Instant
+from ictus.kept import nkey_file
 from ictus.settings import Settings
 
 
@@ -54,11 +58,23 @@ class House(NamedTuple):
         return from_outside(self.books, uuid4(), "system", "cli")
 
 
+def as_user(settings: Settings, user: str) -> Settings:
+    """As the NATS user that is set; on embedded servers, where none is, as `user`."""
+    file = nkey_file(settings.folder, user)
+    if settings.nats.nkey or "@" in settings.nats.url or not file.exists():
+        return settings
+    return replace(settings, nats=replace(settings.nats, nkey=str(file)))
+
+
 @asynccontextmanager
-async def open_house(settings: Settings, name: str) -> AsyncIterator[House]:
-    """Raises Unavailable when NATS does not answer."""
+async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
+    """Raises Unavailable when NATS does not answer, PermissionError where `user` may not do it."""
+    settings = as_user(settings, user)
+    nkey = load_nkey(Path(settings.nats.nkey)) if settings.nats.nkey else None
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(await connect(settings.nats.url, f"ictus-{name}"))
+        client = await stack.enter_async_context(
+            await connect(settings.nats.url, f"ictus-{user}", nkey)
+        )
         database = await stack.enter_async_context(PostgresDatabase(settings.postgres.dsn))
         vault = NatsVault(client, load_master_key(settings.master_key))
         yield House(

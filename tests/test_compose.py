@@ -173,6 +173,16 @@ def test_the_token_is_known_to_those_who_need_it() -> None:
     assert knows == {*SPEAK_TO_TELEGRAM, "bot"}
 
 
+def test_only_the_witness_may_write_its_signing_key() -> None:
+    holds = {
+        name: volume
+        for name, service in SERVICES.items()
+        for volume in service.get("volumes", ())
+        if volume.startswith("witness:")
+    }
+    assert holds == {"witness": "witness:/data/witness", "cli": "witness:/data/witness:ro"}
+
+
 def test_only_furnish_may_write_the_master_key() -> None:
     for name in OURS:
         assert ("keys:/keys" if name == "furnish" else "keys:/keys:ro") in SERVICES[name]["volumes"]
@@ -196,7 +206,7 @@ def test_a_role_starts_on_a_furnished_house_and_is_asked_whether_it_is_ready(nam
 def test_furnishing_waits_for_nats_and_objects_are_waited_for_where_used() -> None:
     assert SERVICES["furnish"]["depends_on"] == {"nats": {"condition": "service_healthy"}}
     waited = {"condition": "service_healthy", "required": False}
-    for name in ("ingest", "inference", "inference-gpu"):
+    for name in ("ingest", "inference", "inference-gpu", "witness"):
         assert SERVICES[name]["depends_on"]["seaweedfs"] == waited
     for name in INFRASTRUCTURE:
         assert SERVICES[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
@@ -401,6 +411,13 @@ def test_the_image_runs_as_nobody_special_and_starts_ictus() -> None:
     assert words.index("USER") < words.index("ENTRYPOINT")
     assert json.loads(told["ENTRYPOINT"]) == ["ictus"]
     assert "ictus" in PROJECT["project"]["scripts"]
+
+
+def test_the_image_says_its_release_and_reports_to_nobody() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert f"ARG VERSION={PROJECT['project']['version']}\n" in text
+    # ONNX Runtime's packages for Linux send usage reports unless told not to.
+    assert "ORT_DISABLE_TELEMETRY=1" in dict(instructions())["ENV"].split()
 
 
 def test_the_image_has_the_folders_that_volumes_are_mounted_on() -> None:

@@ -1,18 +1,20 @@
 """The connection to NATS: it reconnects for ever, and its errors become Unavailable in one place."""
 
 from asyncio import get_running_loop, sleep, timeout
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from logging import getLogger
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, json
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_INBOX_PREFIX, Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
 from nats.js.errors import BadRequestError, NotFoundError
 
+from adapters.storage.nkeys import Nkey, inbox_prefix
 from commands.ports import Unavailable
 
 CONNECT_SECONDS_MAX = 10.0
@@ -20,6 +22,7 @@ ANSWER_SECONDS_MAX = 2.0
 PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.2
 TOO_MANY = 429
+REQUESTS_REMEMBERED = 256
 
 log = getLogger(__name__)
 T = TypeVar("T")
@@ -46,6 +49,38 @@ class Answer(Struct, frozen=True):
 
 
 class Connection(Client):
+    """nats-py's client, as a user of its own if given a key, who is told at once what is forbidden.
+
+    The server complains apart from any answer, so those who asked lately are remembered.
+    """
+
+    def __init__(self, nkey: Nkey | None = None) -> None:
+        super().__init__()
+        self._asked: deque[tuple[str, str]] = deque(maxlen=REQUESTS_REMEMBERED)
+        if nkey:
+            self._auth_configured = True
+            self._public_nkey = nkey.public
+
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        reply: str = "",
+        headers: dict[str, Any] | None = None,
+    ) -> None:
+        if reply:
+            self._asked.append((subject, reply))
+        await super().publish(subject, payload, reply, headers)
+
+    async def _process_err(self, err_msg: str) -> None:
+        prefix = bytes(self._resp_sub_prefix or b"").decode()
+        for subject, reply in self._asked:
+            if f'publish to "{subject}"'.lower() in err_msg.lower():
+                waiting = self._resp_map.get(reply.removeprefix(prefix))
+                if waiting and not waiting.done():
+                    waiting.set_exception(forbidden(subject))
+        await super()._process_err(err_msg)
+
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         """While the server is away there is nobody to send the rest to: nats-py would fail on it,
         and leave its tasks and its socket behind."""
@@ -56,9 +91,12 @@ class Connection(Client):
             await super()._close(status, do_cbs)
 
 
-async def connect(url: str, name: str) -> Client:
-    """A client to be used as `async with`; raises Unavailable when nothing answers at `url`."""
-    client = Connection()
+async def connect(url: str, name: str, nkey: Nkey | None = None) -> Client:
+    """A client to be used as `async with`; raises Unavailable when nothing answers at `url`.
+
+    It is the user of `nkey`, or else the one whom `url` names.
+    """
+    client = Connection(nkey)
 
     async def on_disconnect() -> None:
         if not client.is_closed:
@@ -77,6 +115,8 @@ async def connect(url: str, name: str) -> Client:
                 error_cb=_on_error,
                 disconnected_cb=on_disconnect,
                 reconnected_cb=_on_reconnect,
+                signature_cb=nkey.sign if nkey else None,
+                inbox_prefix=inbox_prefix(nkey.user) if nkey else DEFAULT_INBOX_PREFIX,
             )
     except (Error, OSError) as error:
         await client.close()
@@ -85,16 +125,13 @@ async def connect(url: str, name: str) -> Client:
 
 
 @contextmanager
-def reaching(client: Client, subject: str = "") -> Iterator[None]:
-    """Turns "the server is away" into Unavailable and a forbidden publish into PermissionError."""
+def reaching(client: Client) -> Iterator[None]:
+    """Turns "the server is away" into Unavailable."""
     try:
         yield
-    except (BadRequestError, NotFoundError):
+    except (BadRequestError, NotFoundError, PermissionError):
         raise
     except (Error, OSError) as error:
-        if _is_forbidden(client, subject):
-            root = ".".join(subject.split(".")[:2])
-            raise PermissionError(f"This NATS user may not publish to `{root}.>`") from error
         raise Unavailable(f"NATS does not answer: {type(error).__name__}") from error
 
 
@@ -125,9 +162,9 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
 async def ask(
     client: Client, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Msg:
-    """One request and its answer; raises Unavailable after ANSWER_SECONDS_MAX."""
+    """One request and its answer; raises PermissionError, Unavailable after ANSWER_SECONDS_MAX."""
     must_be_connected(client)
-    with reaching(client, subject):
+    with reaching(client):
         return await client.request(
             subject,
             payload,
@@ -147,9 +184,11 @@ async def publish(
     return answer
 
 
-def _is_forbidden(client: Client, subject: str) -> bool:
-    """A refused publish is never answered; the reason comes apart, as the client's last error."""
-    return bool(subject) and f'publish to "{subject}"'.lower() in str(client.last_error).lower()
+def forbidden(subject: str) -> PermissionError:
+    """Names what was asked of JetStream, or else the beginning only: the rest may name a chat."""
+    tokens = subject.split(".")
+    named = tokens[:4] if subject.startswith("$JS.API.") else tokens[:2]
+    return PermissionError(f"This NATS user may not publish to `{'.'.join(named)}.>`")
 
 
 async def _on_error(error: Exception) -> None:

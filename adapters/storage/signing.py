@@ -52,7 +52,7 @@ def existing_signing_key(path: Path) -> FileSigningKey:
 
 def parse_verifier_key(text: str) -> tuple[str, VerifyingKey]:
     """The name and the key of `<name>+<key id>+<base64>`; raises ValueError."""
-    name, _, encoded = text.rsplit("+", 2)
+    name, _, encoded = text.split("+", 2)
     data = b64decode(encoded, validate=True)
     if data[:1] != ED25519 or verifier_key(name, data[1:]) != text:
         raise ValueError(f"not a verifier key: {text}")

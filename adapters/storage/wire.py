@@ -69,7 +69,9 @@ class Wire:
 
     async def _open(self, server: ParseResult) -> Session:
         _, session = await get_running_loop().create_connection(
-            partial(Session, f"{self._inbox}.{next(self._numbers)}"), server.hostname, server.port or NATS_PORT
+            partial(Session, f"{self._inbox}.{next(self._numbers)}"),
+            server.hostname or "",
+            server.port or NATS_PORT,
         )
         try:
             info = await session.greeting

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 CRLF = b"\r\n"
-HEADERS_BEGIN = b"NATS/1.0"
+STATUS_BEGIN = b"NATS/1.0 "
 CONTROL_LINE_BYTES_MAX = 1024 * 1024
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 
@@ -84,7 +84,7 @@ def header(headers: bytes, name: bytes) -> bytes:
 
 def status(headers: bytes) -> bytes:
     """The three digits of a message that only says how things stand; empty for all others."""
-    return headers[9:12].strip() if headers.startswith(HEADERS_BEGIN) else b""
+    return headers[9:12] if headers.startswith(STATUS_BEGIN) else b""
 
 
 def encoded_headers(headers: Mapping[str, str]) -> bytes:

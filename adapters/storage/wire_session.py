@@ -5,7 +5,7 @@ from asyncio import Future, TimerHandle, Transport, get_running_loop, timeout
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
-from typing import cast
+from typing import Any, cast
 
 from msgspec import Struct, json
 
@@ -120,11 +120,10 @@ class Session(asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
         lost = Unavailable(f"NATS does not answer: {self._error or error or 'connection closed'}")
-        waiting = (self.greeting, self.ready, *(call.done for call in self._calls.values()))
-        for future in waiting:
-            if not future.done():
-                future.set_exception(lost)
-                future.exception()
+        _fail(self.greeting, lost)
+        _fail(self.ready, lost)
+        for call in self._calls.values():
+            _fail(call.done, lost)
         for inbox in self._inboxes.values():
             inbox.lose()
         self._writable.set()
@@ -237,11 +236,8 @@ class Session(asyncio.Protocol):
         """A forbidden publish is not answered, only complained about."""
         self._error = text
         for call in self._calls.values():
-            if f'publish to "{call.subject}"'.lower() in text.lower() and not call.done.done():
-                root = ".".join(call.subject.split(".")[:2])
-                call.done.set_exception(
-                    PermissionError(f"This NATS user may not publish to `{root}.>`")
-                )
+            if f'publish to "{call.subject}"'.lower() in text.lower():
+                _fail(call.done, nats_connection.forbidden(call.subject))
 
     def _ping(self) -> None:
         if self._pings >= PINGS_UNANSWERED_MAX:
@@ -251,3 +247,9 @@ class Session(asyncio.Protocol):
         self._pings += 1
         self.write(b"PING\r\n")
         self._timer = get_running_loop().call_later(PING_SECONDS, self._ping)
+
+
+def _fail(waiting: Future[Any], error: Exception) -> None:
+    if not waiting.done():
+        waiting.set_exception(error)
+        waiting.exception()  # told: asyncio need not warn when nobody asks

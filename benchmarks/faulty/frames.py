@@ -31,7 +31,7 @@ async def frames(reader: StreamReader) -> AsyncIterator[Frame]:
     with suppress(IncompleteReadError, OSError):
         while True:
             line = await reader.readuntil(b"\r\n")
-            verb, *words = line.split()
+            verb, *words = line.split() or [b""]
             if verb not in SIZES:
                 yield Frame(line)
                 continue

@@ -91,7 +91,7 @@ def judge_follower(followed: Sequence[Recorded], log: Sequence[Recorded]) -> lis
     return found or [Finding("reordered", "a follower got the events in another order")]
 
 
-def tally(findings: Sequence[Finding]) -> dict[Wrong, int]:
+def tally(findings: Sequence[Finding]) -> dict[str, int]:
     counted = Counter(finding.wrong for finding in findings)
     return {wrong: counted[wrong] for wrong in ("lost", "doubled", "reordered")}
 

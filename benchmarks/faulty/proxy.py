@@ -19,6 +19,7 @@ from domain.identity import SUBJECT_ROOT
 from ictus.kept import HOST
 
 INBOX_ROOT = "_INBOX."
+PAUSE_SECONDS = 0.05
 
 
 class FaultProxy:
@@ -47,17 +48,18 @@ class FaultProxy:
             line.cancel()
         await asyncio.gather(*self._lines, return_exceptions=True)
 
-    async def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._lines.add(task)
-        task.add_done_callback(self._lines.discard)
-        there = await self._connected()
-        try:
-            if there:
-                await Line(self, self._schedule, (reader, writer), there).carry()
-        finally:
-            writer.close()
+    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        line = asyncio.create_task(self._carry(reader, writer))
+        self._lines.add(line)
+        line.add_done_callback(self._lines.discard)
+        line.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _carry(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """A client that comes while no server is up waits until one is."""
+        while not reader.at_eof():
+            if there := await self._connected():
+                return await Line(self, self._schedule, (reader, writer), there).carry()
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _connected(self) -> tuple[StreamReader, StreamWriter] | None:
         for server in self._random.sample(self._servers, len(self._servers)):
@@ -91,11 +93,11 @@ class Line:
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._to_server.transport.abort()
+            self._to_client.transport.abort()
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            self._to_server.close()
-            self._to_client.close()
 
     async def _pump(self, source: StreamReader, sink: StreamWriter) -> None:
         with suppress(OSError):
@@ -131,7 +133,6 @@ class Line:
                 self._awaited[frame.reply] = frame.message_id
             return "publish", frame.message_id
         if frame.verb in (b"MSG", b"HMSG") and frame.subject.startswith(INBOX_ROOT):
-            if awaited := self._awaited.pop(frame.subject, None):
-                return "ack", awaited
-            return "answer", ""
+            awaited = self._awaited.pop(frame.subject, None)
+            return ("answer", "") if awaited is None else ("ack", awaited)
         return None, ""

@@ -66,13 +66,31 @@ def planned(operations: int, seed: int) -> Iterator[Planned]:
         yield Planned(_uuid(random), parts, after if dies else None)
 
 
+class Progress:
+    """A count that others can wait for."""
+
+    def __init__(self) -> None:
+        self.reached_count = 0
+        self._advanced = asyncio.Event()
+
+    def advance(self) -> None:
+        self.reached_count += 1
+        self._advanced.set()
+        self._advanced = asyncio.Event()
+
+    async def reached(self, wanted: int) -> None:
+        while self.reached_count < wanted:
+            await self._advanced.wait()
+
+
 class Clients:
     """Concurrent writers over several ledgers; `operations` is what they asked and were told."""
 
-    def __init__(self, plan: Sequence[Planned]) -> None:
+    def __init__(self, plan: Iterator[Planned]) -> None:
         self.operations: list[Operation] = []
+        self.finished = Progress()
         self.counts: Counter[str] = Counter()
-        self._plan = iter(plan)
+        self._plan = plan
         self._moments = count()
 
     async def write(self, ledger: JetStreamLedger) -> None:
@@ -85,7 +103,7 @@ class Clients:
             if await self._insist(books, wanted):
                 operation.sequence = telling.told.pop(wanted.request, None)
                 operation.acked = next(self._moments)
-            self.counts["finished"] += 1
+            self.finished.advance()
 
     async def _insist(self, books: Books, wanted: Planned) -> bool:
         """False when it could not be known whether it is stored."""

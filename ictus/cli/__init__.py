@@ -14,9 +14,10 @@ app = App(
 case = App(name="case", help="Cases: list them, find one, tell its whole story.")
 dataset = App(name="dataset", help="Datasets: pure functions of the ledger.")
 projection = App(name="projection", help="Read models: where they stand, rebuild them.")
+audit = App(name="audit", help="Proof that nobody changed the ledger.")
 model = App(name="model", help="Models: register a bundle, promote it.")
 
-for group in (case, dataset, projection, model):
+for group in (case, dataset, projection, audit, model):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -34,6 +35,8 @@ COMMANDS = (
     (dataset, "build", "datasets:build", "Builds rows, images and manifest of a dataset."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
     (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
+    (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
+    (audit, "proof", "audit:proof", "Writes a case's events with proof that nobody changed them."),
     (model, "register", "models:register", "Checks a bundle and makes it known here."),
     (model, "promote", "models:promote", "Gives a registered model a role."),
 )

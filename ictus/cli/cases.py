@@ -89,7 +89,7 @@ def events(
 async def _list(limit: int, state: State | None, data: str | None, json: bool) -> None:
     from projections import inbox
 
-    async with house(data) as opened, opened.database.acquire() as db:
+    async with house(data, "researcher") as opened, opened.database.acquire() as db:
         _put_lines(await inbox.latest(db, limit, state), json, "Latest cases")
 
 
@@ -97,7 +97,7 @@ async def _find(text: str, data: str | None, json: bool) -> None:
     from domain.errors import NoSuchCase
     from projections import inbox
 
-    async with house(data) as opened, opened.database.acquire() as db:
+    async with house(data, "researcher") as opened, opened.database.acquire() as db:
         found = await inbox.find(db, text)
     if not found:
         raise NoSuchCase(f"no case `{text}`: `ictus case list` shows the latest")
@@ -108,7 +108,7 @@ async def _show(case: str, as_of: str | None, data: str | None, json: bool) -> N
     from domain.errors import NoSuchCase
     from domain.events import CASE, fold
 
-    async with house(data) as opened:
+    async with house(data, "researcher") as opened:
         until = await sequence_of(opened, as_of)
         case_id = await case_id_of(opened, case)
         past = await opened.books.ledger.load(CASE.name, case_id)
@@ -141,7 +141,7 @@ async def _events(
     actor: str | None,
     data: str | None,
 ) -> None:
-    async with house(data) as opened:
+    async with house(data, "researcher") as opened:
         case_id = await case_id_of(opened, case) if case else None
         if first > (await opened.books.ledger.head()).sequence:
             return

@@ -23,6 +23,7 @@ BY_NAME = {
     "Missing": NOT_FOUND,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
+    "PermissionError": PRECONDITION,
     "Refused": PRECONDITION,
     "Unavailable": UNAVAILABLE,
     "Unfit": PRECONDITION,

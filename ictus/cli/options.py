@@ -46,8 +46,9 @@ def read_settings(data: str | None, **overrides: Any) -> Settings:
 
 
 @asynccontextmanager
-async def house(data: str | None) -> "AsyncIterator[House]":
-    """A house for a short command, on running servers or on embedded ones started for it.
+async def house(data: str | None, user: str = "operator") -> "AsyncIterator[House]":
+    """A house for a short command, on running servers or on embedded ones started for it, where it
+    is the NATS user `user`.
 
     Raises Unavailable when no server answers or no ledger is there.
     """
@@ -57,7 +58,7 @@ async def house(data: str | None) -> "AsyncIterator[House]":
     from ictus.stack import attached
     from ictus.wiring import open_house
 
-    async with attached(read_settings(data)) as settings, open_house(settings, "cli") as opened:
+    async with attached(read_settings(data)) as settings, open_house(settings, user) as opened:
         try:
             yield opened
         except NotFoundError:

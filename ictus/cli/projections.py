@@ -24,7 +24,7 @@ def rebuild(name: str, *, data: Data = None, json: Json = False) -> None:
 async def _status(data: str | None, json: bool) -> None:
     from projections import runner
 
-    async with house(data) as opened:
+    async with house(data, "projector") as opened:
         found = await runner.status(opened.database, opened.books.ledger)
     if json:
         for line in found:
@@ -41,7 +41,7 @@ async def _rebuild(name: str, data: str | None, json: bool) -> None:
 
     if name not in PROJECTIONS:
         raise Missing(f"no read model `{name}`; there are {', '.join(PROJECTIONS)}")
-    async with house(data) as opened:
+    async with house(data, "projector") as opened:
         rebuilt = await runner.rebuild(
             PROJECTIONS[name],
             opened.books.ledger,

@@ -69,7 +69,7 @@ def run(*roles: str, data: Data = None) -> None:
     Parameters
     ----------
     roles
-        inbox, bot, ingest, inference, answer, outbox, projector.
+        inbox, bot, ingest, inference, answer, outbox, projector, witness.
     """
     from ictus.roles import ROLES, run_roles
     from ictus.settings import BadSetting
@@ -89,9 +89,10 @@ def _addressed(data: str | None) -> Settings:
 
 
 async def _furnish(data: str | None, json: bool) -> None:
+    from adapters.storage.users import ADMIN
     from ictus import wiring
 
-    async with wiring.open_house(_addressed(data), "furnish") as house:
+    async with wiring.open_house(_addressed(data), ADMIN) as house:
         await wiring.furnish(house)
         head = await house.books.ledger.head()
     if json:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from adapters.storage.dataset_files import Manifest
+from adapters.storage.users import ADMIN
 from commands import cases, models, people
 from domain.case import Case
 from domain.person import Role
@@ -93,8 +94,9 @@ async def _set_up(
         start_servers(supervisor, settings),
         supervisor.start(_emulator(settings, port)),
     )
-    house = await stack.enter_async_context(open_house(settings, "demo"))
-    await furnish(house)
+    async with open_house(settings, ADMIN) as house:
+        await furnish(house)
+    house = await stack.enter_async_context(open_house(settings, "operator"))
     await _choose_model(house, plan.model)
     tell("starting all roles (importing the bot library takes some seconds)")
     await start_roles(supervisor, settings)
@@ -127,7 +129,8 @@ async def _choose_model(house: House, wanted: bool) -> None:
     if wanted:
         model, _ = await register_bundle(house, DEMO_BUNDLE)
         await models.promote(house.books, house.operator(), model, "demo")
-    elif serving := await models.serving(house.models()):
+        return
+    while serving := await models.serving(house.models()):
         await models.retire(house.books, house.operator(), serving[0], "collection only")
 
 

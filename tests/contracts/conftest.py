@@ -1,13 +1,20 @@
-"""A provisioned NATS server, and a line to it that loses what it answers."""
+"""Provisioned ledgers: in memory, on a server alone, on a cluster, behind a line that loses."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
 from adapters.storage import nats_connection
-from adapters.storage.nats_connection import connect
-from adapters.storage.streams import provision
+from adapters.storage.jetstream import JetStreamLedger
+from adapters.storage.memory import MemoryLedger
+from adapters.storage.nats_connection import connect, patiently
+from adapters.storage.streams import LEDGER, provision
+from benchmarks.faulty.cluster import node_child, prepare_cluster
+from commands.ports import Ledger
 from tests.contracts.lossy import LossyLine
 from tests.servers import NatsServer
 
@@ -17,6 +24,39 @@ async def nats_client(fresh_nats: NatsServer) -> AsyncIterator[Client]:
     async with await connect(fresh_nats.url, "contracts") as client:
         await provision(client, "demo")
         yield client
+
+
+@pytest.fixture(scope="session")
+def nats_cluster(server_folder: Path) -> Iterator[list[NatsServer]]:
+    """Three nodes shared by all tests: one that kills a node must restart it."""
+    prepared = prepare_cluster(server_folder / "cluster")
+    nodes = [NatsServer(node) for node in prepared]
+    with ExitStack() as stack:
+        for number, node in enumerate(nodes):
+            node.child = node_child(prepared[number], number)
+            node.launch()
+            stack.callback(node.stop)
+        for node in nodes:
+            node.wait()
+        yield nodes
+
+
+@pytest.fixture
+async def cluster_client(nats_cluster: list[NatsServer]) -> AsyncIterator[Client]:
+    """A client of the first node; the ledger, on all three, is new."""
+    async with await connect(nats_cluster[0].url, "contracts") as client:
+        with suppress(NotFoundError):
+            await client.jetstream().delete_stream(LEDGER)
+        await patiently(lambda: provision(client, "demo", replicas=len(nats_cluster)))
+        yield client
+
+
+@pytest.fixture(params=["memory", "jetstream", "cluster"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    if request.param == "memory":
+        return MemoryLedger()
+    client = "nats_client" if request.param == "jetstream" else "cluster_client"
+    return JetStreamLedger(request.getfixturevalue(client))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every ledger must do, asked of the one in memory and of JetStream on a real server."""
+"""What every ledger must do: the one in memory, JetStream on a server alone and on a cluster."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -6,8 +6,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.storage.commits import EVENTS_MAX
-from adapters.storage.jetstream import JetStreamLedger
-from adapters.storage.memory import MemoryLedger
 from commands.ports import Commit, Conflict, Damaged, Ledger
 from tests.contracts.writing import (
     commit_to,
@@ -18,14 +16,6 @@ from tests.contracts.writing import (
     notices,
     read,
 )
-
-
-@pytest.fixture(params=["memory", "jetstream"])
-def ledger(request: pytest.FixtureRequest) -> Ledger:
-    if request.param == "memory":
-        return MemoryLedger()
-    return JetStreamLedger(request.getfixturevalue("nats_client"))
-
 
 # Appending
 

@@ -238,7 +238,12 @@ async def eventually(found: Callable[[], Awaitable[T | None]], what: str) -> T:
     return result
 
 
-def images(seed: int, number: int = 1) -> list[bytes]:
+def image(seed: int) -> bytes:
+    """The first photo of a synthetic case."""
+    return images(seed, 1)[0]
+
+
+def images(seed: int, number: int) -> list[bytes]:
     """Photos of synthetic cases, from case `seed` on, all different."""
     found: list[bytes] = []
     while len(found) < number:

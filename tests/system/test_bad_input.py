@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adapters.telegram.emulator.world import Message
 from adapters.telegram.inbox import SUBJECT_ROOT, keep
 from domain.case import (
     ImageIngested,
@@ -20,8 +21,8 @@ from domain.case import (
     Reason,
 )
 from domain.sealed import additional_data
-from tests.system.people import action, code_of, seen, text_of
-from tests.system.stack import BOT_ID, Stack, images
+from tests.system.people import Someone, action, code_of, seen, text_of
+from tests.system.stack import BOT_ID, Stack, image, images
 from workers import taps
 from workers.reactor import DeadLetter
 from workers.texts import LANGUAGES, plainly, say
@@ -54,7 +55,7 @@ def landscape() -> bytes:
 
 
 def half_a_scan() -> bytes:
-    scan = images(200)[0]
+    scan = image(200)
     return scan[: len(scan) // 2]
 
 
@@ -84,24 +85,35 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("what", BAD)
-async def test_a_bad_file_gets_one_outcome_and_one_sentence(stack: Stack, what: str) -> None:
-    bad, language = BAD[what], LANGUAGES[len(what) % 2]
-    clinician = await stack.clinician(language)
+async def test_a_bad_file_gets_one_outcome_and_one_sentence(stack: Stack) -> None:
+    senders = {what: await stack.clinician(LANGUAGES[len(what) % 2]) for what in BAD}
 
-    await clinician.user.send_document(bad.content(), bad.name, bad.type_)
-    sentence = plainly(language, f"rejected-{bad.reason}")
-    card = await clinician.until(lambda m: sentence in text_of(m), "what to do better")
+    for what, bad in BAD.items():
+        await senders[what].user.send_document(bad.content(), bad.name, bad.type_)
+    cards = {what: await _coached(senders[what], BAD[what].reason) for what in BAD}
     await stack.settled()
 
-    [case] = await stack.cases_of(clinician)
-    outcomes = [image.outcome for image in (await stack.case(case)).images.values()]
-    assert [o.reason for o in outcomes if isinstance(o, ImageRejected | ImageQuarantined)] == [
-        bad.reason
-    ]
-    assert seen(language, "unusable") in text_of(card)
-    assert clinician.cards(case) == [card]
-    assert not await stack.told(case, PredictionProduced)
+    assert {what: await _reasons(stack, senders[what]) for what in BAD} == {
+        what: [bad.reason] for what, bad in BAD.items()
+    }
+    for what, sender in senders.items():
+        [case] = await stack.cases_of(sender)
+        assert sender.cards(case) == [cards[what]]
+        assert seen(sender.user.person.language_code, "unusable") in text_of(cards[what])
+        assert not await stack.told(case, PredictionProduced)
+
+
+async def _coached(sender: Someone, reason: Reason) -> Message:
+    """The card that says, in the sender's language, what to do better."""
+    sentence = plainly(sender.user.person.language_code, f"rejected-{reason}")
+    return await sender.until(lambda m: sentence in text_of(m), f"what to do about {reason}")
+
+
+async def _reasons(stack: Stack, sender: Someone) -> list[Reason]:
+    """Every outcome in the sender's one case."""
+    [case] = await stack.cases_of(sender)
+    events = [recorded.event for recorded in await stack.story(case)]
+    return [e.reason for e in events if isinstance(e, ImageRejected | ImageQuarantined)]
 
 
 async def test_a_broken_photo_in_an_album_does_not_spoil_the_others(stack: Stack) -> None:
@@ -145,7 +157,7 @@ async def test_a_text_is_answered_with_help(stack: Stack) -> None:
 async def test_a_very_long_caption_is_kept_sealed(stack: Stack) -> None:
     clinician, caption = await stack.clinician(), "ы<&>" * (CAPTION_CHARACTERS // 4)
 
-    await clinician.photo(*images(220), caption=caption)
+    await clinician.photo(image(220), caption=caption)
     case, _ = await clinician.answer()
 
     [recorded] = [r for r in await stack.story(case) if isinstance(r.event, ImageSubmitted)]
@@ -161,7 +173,7 @@ async def test_a_very_long_caption_is_kept_sealed(stack: Stack) -> None:
 async def test_a_stranger_is_shown_the_way_in_and_leaves_no_trace(stack: Stack) -> None:
     stranger = stack.newcomer("ru")
 
-    await stranger.photo(*images(221))
+    await stranger.photo(image(221))
     await stranger.user.send_text("hello")
     await stack.settled()
 
@@ -174,7 +186,7 @@ async def test_a_stranger_is_shown_the_way_in_and_leaves_no_trace(stack: Stack) 
 
 async def test_nobody_touches_another_clinicians_case(stack: Stack) -> None:
     owner, other = await stack.clinician(), await stack.clinician("ru")
-    await owner.photo(*images(222))
+    await owner.photo(image(222))
     case, _ = await owner.answer()
     await stack.answered(case, 1)
     await stack.settled()
@@ -232,7 +244,7 @@ async def test_a_button_of_a_case_that_is_not_there_gets_a_kind_word(stack: Stac
 
 async def test_a_press_answered_too_late_still_counts(stack: Stack) -> None:
     clinician = await stack.clinician()
-    await clinician.photo(*images(223))
+    await clinician.photo(image(223))
     case, card = await clinician.answer()
     await stack.answered(case, 1)
     await stack.stop("outbox")
@@ -252,7 +264,7 @@ async def test_a_press_answered_too_late_still_counts(stack: Stack) -> None:
 
 async def test_an_update_that_comes_three_times_counts_once(stack: Stack) -> None:
     clinician = await stack.clinician()
-    await clinician.photo(*images(224))
+    await clinician.photo(image(224))
     photo = stack.emulator.world.updates.last_id
     case, _ = await clinician.answer()
     await clinician.user.send_text("thanks")
@@ -289,7 +301,7 @@ async def test_poison_is_set_aside_and_nobody_waits_for_it(stack: Stack) -> None
 
     await keep(stack.house.queue, BOT_ID, update)
     await stack.house.queue.publish(subject, b"\xffnot JSON", message_id="not-json")
-    await other.photo(*images(225))
+    await other.photo(image(225))
     await other.answer()
     sorry = seen("ru", "error", code=f"{update_id % 0xFFFF:04X}")
     await poisoned.until(lambda m: text_of(m) == sorry, "an apology with a code")
@@ -306,9 +318,9 @@ async def test_somebody_who_blocked_the_bot_holds_up_nobody(stack: Stack) -> Non
     leaver, other = await stack.clinician(), await stack.clinician()
     letters = await stack.dead_letters()
     await stack.stop("outbox")
-    await leaver.photo(*images(226))
+    await leaver.photo(image(226))
     await leaver.user.block()
-    await other.photo(*images(227))
+    await other.photo(image(227))
     await stack.start("outbox")
 
     await other.answer()
@@ -318,6 +330,6 @@ async def test_somebody_who_blocked_the_bot_holds_up_nobody(stack: Stack) -> Non
     assert leaver.cards(case) == []
 
     await leaver.user.unblock()
-    await leaver.photo(*images(228))
+    await leaver.photo(image(228))
     await stack.answered(case, 2)
     assert len(leaver.cards(case)) == 1

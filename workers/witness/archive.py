@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from commands.ports import Blobs, Damaged, Missing
 from domain.events import NO_HASH
+from domain.merkle import Edge, leaf_hash
 from workers.witness import notes
-from workers.witness.notes import PublicKey, SigningKey
+from workers.witness.notes import Checkpoint, PublicKey, SigningKey
 from workers.witness.stream import Stored
-from workers.witness.tiles import PREFIX, WIDTH, digest, numbered
+from workers.witness.tiles import CHECKPOINT, PREFIX, WIDTH, digest, numbered
 
 SEGMENT_BYTES_MAX = 128 * 1024 * 1024
 
@@ -118,11 +119,16 @@ class Archive:
 
     async def read(self) -> AsyncIterator[Stored]:
         """All messages from sequence 1 to `size`. Raises Missing, and Damaged where a segment, a
-        manifest or the chain of manifests is not as it was signed."""
-        previous = NO_HASH
+        manifest, the chain of manifests or the log's head is not as it was signed; what was
+        yielded before is right."""
+        previous, edge = NO_HASH, Edge()
         for index in range(self.count()):
             segment = await self.segment(index)
             check_chain(segment, previous)
+            for message in segment.messages:
+                edge.append(leaf_hash(message.hash))
+            if segment.manifest.last <= self.size and segment.manifest.root != edge.root().hex():
+                raise Damaged(f"archive segment {index} does not hold what the log's head signs")
             for message in segment.messages:
                 yield message
             previous = segment.hash
@@ -154,6 +160,17 @@ class Archive:
         if [each.sequence for each in messages] != list(range(first, first + width)):
             raise Damaged(f"archive segment {index} does not hold the sequences it should")
         return Segment(manifest, digest(note), messages)
+
+
+async def open_archive(blobs: Blobs, key: PublicKey) -> tuple[Archive, Checkpoint]:
+    """The archive of whichever ledger the object store holds, as far as the last checkpoint goes.
+
+    Needs no ledger: it is where a restore begins. Raises Missing without a checkpoint, Damaged.
+    """
+    note = await blobs.get(CHECKPOINT)
+    name = note.partition(b"\n")[0].decode(errors="replace")
+    checkpoint = notes.open_checkpoint(note, name, key)
+    return Archive(blobs, notes.ledger_of(name), key, checkpoint.size), checkpoint
 
 
 def check_chain(segment: Segment, previous: str) -> None:

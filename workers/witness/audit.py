@@ -1,32 +1,41 @@
 """`ictus audit verify`: reads everything in every place it is kept, and says where it differs.
 
 The places are read side by side, 256 events at a time, and each is hashed into a tree of its own.
-A place is whole when its tree has the signed head; one that is not is compared with one that is, so
-that the first bad sequence can be named.
+A place is whole when its trees have the signed heads; one that is not is compared with one that is,
+which tells the first bad sequence.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Literal
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from commands.ports import Blobs, Damaged, Database, Head, Missing
-from domain.events import NO_HASH, payload_hash
-from domain.identity import subject
-from domain.merkle import Edge, leaf_hash
+from domain.merkle import Edge
 from workers.witness import notes, rows
-from workers.witness.archive import Archive, check_chain
 from workers.witness.notes import Checkpoint, PublicKey, log_name
-from workers.witness.stream import Stored, Stream
-from workers.witness.tiles import CHECKPOINT, WIDTH, Tiles, tile_root
+from workers.witness.places import (
+    ABSENT,
+    Block,
+    InArchive,
+    InPostgres,
+    InStream,
+    InTiles,
+    Read,
+    SignedHead,
+    Where,
+    blocks,
+)
+from workers.witness.rows import Position
+from workers.witness.stream import Stream
+from workers.witness.tiles import CHECKPOINT, PREFIX
 
-Where = Literal["stream", "postgres", "tiles", "archive", "heads"]
-ABSENT = bytes(32)
-CATCH_UP_TRIES, CATCH_UP_SECONDS = 20, 0.25
+Signed = dict[int, set[bytes]]
+"""Roots that the witness signed, by size: one each, unless its key was misused."""
+
+ROWS_TRIES, ROWS_SECONDS = 20, 0.25
 
 
 class Means(Struct, frozen=True):
@@ -39,7 +48,7 @@ class Means(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """Something that is not as it was witnessed, from `sequence` on."""
+    """What is not as it was witnessed, in this place, from `sequence` on."""
 
     where: Where
     sequence: int
@@ -47,8 +56,8 @@ class Finding(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Events 1 to `witnessed` were compared in every place, those up to `head` are in the stream
-    only; `findings` has the first bad sequence of each place, none when everything is whole."""
+    """Events 1 to `witnessed` were compared in every place; those after it, up to `head`, are in
+    the stream only. `findings` tells the first bad sequence of each place that is not whole."""
 
     whole: bool
     ledger: UUID
@@ -57,24 +66,12 @@ class Report(Struct, frozen=True):
     witnessed: int
     root: str
     head: int
+    unwitnessed: int
     findings: tuple[Finding, ...]
-
-    @property
-    def unwitnessed(self) -> int:
-        return max(0, self.head - self.witnessed)
-
-
-class Links(Struct, frozen=True):
-    """The part of an event that says what the message around it must be."""
-
-    id: str
-    type: str
-    subject: str
-    prevhash: str
 
 
 class Findings:
-    """The first one of each place; `note` may be told them in any order."""
+    """The first of each place, noted in any order."""
 
     def __init__(self) -> None:
         self._first: dict[Where, Finding] = {}
@@ -92,133 +89,173 @@ class Findings:
 
 
 class Place:
-    """One place's events: `read` gives the leaf hashes of a block, ABSENT for what is not there."""
+    """A place as it is read: the tree over its events, and the first thing wrong with them."""
 
-    def __init__(self, where: Where, read: Callable[[int], Awaitable[list[bytes]]]) -> None:
+    def __init__(self, where: Where, read: Read) -> None:
         self.where, self.read = where, read
         self.edge = Edge()
-        self.refuted_at: int | None = None
-        """The smallest size at which a signed head is not this place's."""
+        self.absent = 0
+        self.refuted = 0
+        """The first size at which its tree has another head than the signed one; 0 if none."""
 
-    def take(self, hashes: Iterable[bytes], first: int, heads: dict[int, bytes]) -> None:
-        for sequence, each in enumerate(hashes, first):
+    def take(self, block: Block, hashes: list[bytes], signed: Signed) -> None:
+        for sequence, each in enumerate(hashes, block.first):
             self.edge.append(each)
-            head = heads.get(sequence)
-            if head is not None and self.refuted_at is None and head != self.edge.root():
-                self.refuted_at = sequence
+            if each == ABSENT and not self.absent:
+                self.absent = sequence
+            if sequence in signed and not self.refuted and signed[sequence] != {self.edge.root()}:
+                self.refuted = sequence
+
+
+class Comparison:
+    """The places side by side, and for each two of them where they first differ."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+        self._differ: dict[frozenset[Place], int] = {}
+
+    def take(self, block: Block, read: list[list[bytes]], signed: Signed) -> None:
+        for place, hashes in zip(self._places, read, strict=True):
+            place.take(block, hashes, signed)
+        for (one, ours), (other, theirs) in combinations(zip(self._places, read, strict=True), 2):
+            pair = frozenset((one, other))
+            if ours != theirs and pair not in self._differ:
+                same = [a == b for a, b in zip(ours, theirs, strict=True)]
+                self._differ[pair] = block.first + same.index(False)
+
+    def judge(self, findings: Findings) -> None:
+        right = self._right()
+        if right.refuted:
+            findings.note("heads", right.refuted, "no place has the head that was signed here")
+        for place in self._places:
+            if sequence := self._differ.get(frozenset((right, place))):
+                missing = sequence == place.absent
+                what = "missing" if missing else "not what was witnessed"
+                findings.note(place.where, sequence, what)
+
+    def _right(self) -> Place:
+        """The one that the signed heads do not refute; without them, the one most agree with."""
+
+        def doubts(place: Place) -> tuple[bool, int]:
+            return bool(place.refuted), sum(place in pair for pair in self._differ)
+
+        return min(self._places, key=doubts)
 
 
 async def verify(means: Means) -> Report:
-    """Raises Unavailable when a place cannot be asked."""
-    head = await means.stream.head()
-    return await Audit(means, head).run()
+    """Compares everything. Raises Unavailable when a place cannot be asked."""
+    ledger = (await means.stream.head()).ledger
+    return await Audit(means, log_name(ledger)).run()
 
 
 class Audit:
     """One reading of everything."""
 
-    def __init__(self, means: Means, head: Head) -> None:
-        self._means, self._head = means, head
-        self._name = log_name(head.ledger)
+    def __init__(self, means: Means, name: str) -> None:
+        self._means, self._name = means, name
         self._findings = Findings()
-        self._chain = Chain(self._findings)
-        self._differ: dict[tuple[int, int], int] = {}
-        """By pair of places: the first sequence at which they differ."""
+        self._checkpoint: Checkpoint | None = None
 
     async def run(self) -> Report:
-        checkpoint = await self._checkpoint()
-        size = await self._size(checkpoint)
-        # Appended meanwhile: what was witnessed must be there, what came later is the tail.
-        self._head = await self._means.stream.head()
-        places = self._places(size)
-        for index in range(-(-size // WIDTH)):
-            await self._block(index, size, places, checkpoint)
-        self._judge(size, places, checkpoint)
-        await self._upper_tiles(Tiles(self._means.blobs, size))
-        await self._tail(size)
+        size = await self._size()
+        # Asked last: what was witnessed must be there, and what came since is the tail.
+        head = await self._means.stream.head()
+        await self._compare(size, head)
         found = self._findings.found()
         return Report(
             whole=not found,
-            ledger=self._head.ledger,
-            origin=self._head.origin,
+            ledger=head.ledger,
+            origin=head.origin,
             key=notes.verifier_key(self._name, self._means.key.public),
             witnessed=size,
-            root=checkpoint.root.hex() if checkpoint else "",
-            head=self._head.sequence,
+            root=self._checkpoint.root.hex() if self._checkpoint else "",
+            head=head.sequence,
+            unwitnessed=max(0, head.sequence - size),
             findings=found,
         )
 
-    # Heads
+    async def _compare(self, size: int, head: Head) -> None:
+        means, note = self._means, self._findings.note
+        in_archive = InArchive(means.blobs, head.ledger, means.key, size, note)
+        in_tiles = InTiles(means.blobs, size, note)
+        in_postgres = InPostgres(means.database, await self._position())
+        in_stream = InStream(means.stream, head, note)
+        readers = (
+            Place("archive", in_archive.read),
+            Place("tiles", in_tiles.entries),
+            Place("tiles", in_tiles.leaves),
+            Place("postgres", in_postgres.read),
+            Place("stream", in_stream.read),
+        )
+        comparison = Comparison(readers)
+        for block in blocks(size):
+            read = [await place.read(block) for place in readers]
+            heads = [*in_archive.heads, *self._opened(await in_postgres.heads(block))]
+            comparison.take(block, read, _by_size([*heads, *self._last_head(block, size)]))
+        comparison.judge(self._findings)
+        if not self._findings.has("tiles"):
+            await in_tiles.check_upper()
+        await in_stream.check_tail(size)
 
-    async def _checkpoint(self) -> Checkpoint | None:
-        """None when there is none that can be believed."""
+    # How much was witnessed
+
+    async def _size(self) -> int:
+        """By the checkpoint; where that cannot be believed, by the rows in Postgres."""
+        at = await self._position()
+        self._checkpoint = await self._read_checkpoint()
+        size = self._checkpoint.size if self._checkpoint else 0
+        await self._rows_caught_up(size)
+        if at is None or at.sequence <= size:
+            return size
+        if self._checkpoint:
+            what = f"the checkpoint is of {size} events, and the rows go up to {at.sequence}"
+            self._findings.note("heads", size + 1, what)
+        return at.sequence
+
+    async def _read_checkpoint(self) -> Checkpoint | None:
+        """None when there is none to believe, which is noted unless nothing was witnessed yet."""
         try:
             note = await self._means.blobs.get(CHECKPOINT)
             return notes.open_checkpoint(note, self._name, self._means.key)
         except Missing:
-            return None
+            if await self._position() or [key async for key in self._means.blobs.keys(PREFIX)]:
+                self._findings.note("heads", 1, "the checkpoint is missing")
         except Damaged as damage:
             self._findings.note("heads", 1, f"the checkpoint: {damage}")
-            return None
+        return None
 
-    async def _size(self, checkpoint: Checkpoint | None) -> int:
-        """How many events were witnessed; without a checkpoint the rows in Postgres tell."""
-        size = checkpoint.size if checkpoint else 0
-        at = await self._rows_at(size)
-        if at is None and size:
-            self._findings.note("postgres", 1, "the witness's rows are gone")
-        if at and at.ledger != self._head.ledger:
-            self._findings.note("postgres", 1, f"the rows are of ledger {at.ledger}")
-        if checkpoint is None and at and at.sequence:
-            if not self._findings.has("heads"):
-                self._findings.note("heads", 1, "the checkpoint is gone")
-            return at.sequence
-        if checkpoint is None and [key async for key in self._means.blobs.keys("witness/")]:
-            self._findings.note("heads", 1, "the checkpoint is gone")
-        return size
-
-    async def _rows_at(self, size: int) -> rows.Position | None:
-        """The checkpoint is written a moment before the rows: they are waited for."""
-        for _ in range(CATCH_UP_TRIES):
-            async with self._means.database.acquire() as db:
-                at = await rows.position(db)
+    async def _rows_caught_up(self, size: int) -> None:
+        """The rows are written a moment after the checkpoint that is on the object store."""
+        for _ in range(ROWS_TRIES):
+            at = await self._position()
             if at is None or at.sequence >= size:
-                break
-            await asyncio.sleep(CATCH_UP_SECONDS)
-        return at
+                return
+            await asyncio.sleep(ROWS_SECONDS)
 
-    async def _heads(self, first: int, last: int) -> dict[int, bytes]:
-        """The roots that the heads kept in Postgres signed, by size."""
-        if self._findings.has("postgres") and not await self._has_rows():
-            return {}
+    async def _position(self) -> Position | None:
         async with self._means.database.acquire() as db:
-            kept = await rows.heads(db, first, last)
-        found = {}
+            return await rows.position(db)
+
+    # Heads
+
+    def _opened(self, kept: list[tuple[int, bytes]]) -> list[SignedHead]:
+        """The heads in Postgres that were signed by the witness; others are noted."""
+        found = []
         for size, note in kept:
             try:
                 checkpoint = notes.open_checkpoint(note, self._name, self._means.key)
+                found.append((checkpoint.size, checkpoint.root))
             except Damaged as damage:
-                self._findings.note("heads", size, f"the head of size {size}: {damage}")
-                continue
-            if checkpoint.size == size:
-                found[size] = checkpoint.root
-            else:
-                self._findings.note("heads", size, f"the head of size {size} says another size")
+                self._findings.note("heads", size, f"the head of {size} events: {damage}")
         return found
 
-    async def _has_rows(self) -> bool:
-        async with self._means.database.acquire() as db:
-            return await rows.position(db) is not None
+    def _last_head(self, block: Block, size: int) -> list[SignedHead]:
+        last = self._checkpoint
+        return [(size, last.root)] if last and last.size == size == block.last else []
 
-    # Places
 
-    def _places(self, size: int) -> list[Place]:
-        tiles = Tiles(self._means.blobs, size)
-        archive = Archive(self._means.blobs, self._head.ledger, self._means.key, size)
-        return [
-            Place("stream", lambda index: self._stream(index, size)),
-            Place("postgres", lambda index: self._rows(index, size)),
-            Place("tiles", lambda index: self._tiles(index, tiles, tiles.hashes)),
-            Place("tiles", lambda index: self._tiles(index, tiles, _leaves(tiles))),
-            Place("archive", self._archive(archive)),
-        ]
+def _by_size(heads: list[SignedHead]) -> Signed:
+    found: Signed = {}
+    for size, root in heads:
+        found.setdefault(size, set()).add(root)
+    return found

@@ -49,6 +49,14 @@ def log_name(ledger: UUID) -> str:
     return f"ictus/{ledger}"
 
 
+def ledger_of(name: str) -> UUID:
+    """The ledger whose log has this name; raises Damaged for a name that is none."""
+    try:
+        return UUID(name.removeprefix("ictus/"))
+    except ValueError:
+        raise Damaged(f"`{name}` is not the log of a ledger") from None
+
+
 def verifier_key(name: str, public: bytes) -> str:
     """The public key as people hand it on: `<name>+<key id>+<base64(0x01, key)>`."""
     return f"{name}+{_key_id(name, public).hex()}+{_base64(ED25519 + public)}"

@@ -203,9 +203,7 @@ async def last_checkpoint(means: Means, head: Head) -> Checkpoint:
     return notes.open_checkpoint(note, name, means.key)
 
 
-async def _recalled_log(
-    means: Means, head: Head, checkpoint: Checkpoint
-) -> tuple[Log, bytes, str]:
+async def _recalled_log(means: Means, head: Head, checkpoint: Checkpoint) -> tuple[Log, bytes, str]:
     tiles = Tiles(means.blobs, checkpoint.size)
     full = checkpoint.size // WIDTH
     last, previous = b"", NO_HASH
