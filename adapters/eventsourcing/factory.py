@@ -16,18 +16,21 @@ from eventsourcing.persistence import (
     InfrastructureFactory,
     InfrastructureFactoryError,
     ProcessRecorder,
+    Transcoder,
 )
 from eventsourcing.utils import Environment, resolve_topic, strtobool
 
 from adapters.eventsourcing.loop import LoopThread
-from adapters.eventsourcing.records import EVENTS, Subjects, token
 from adapters.eventsourcing.recorders import (
     JetStreamAggregateRecorder,
     JetStreamApplicationRecorder,
     JetStreamProcessRecorder,
     JetStreamTrackingRecorder,
 )
+from adapters.eventsourcing.records import EVENTS, Subjects, token
 from adapters.eventsourcing.stream import EventStream
+from adapters.eventsourcing.transcoder import ExactTranscoder
+from adapters.storage.streams import STREAMS
 
 NATS_URL, NATS_STREAM, NATS_REPLICAS = "NATS_URL", "NATS_STREAM", "NATS_REPLICAS"
 CREATE_TABLE = "CREATE_TABLE"
@@ -35,6 +38,9 @@ CREATE_TABLE = "CREATE_TABLE"
 
 class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
     """One connection for all its recorders, made when the first is."""
+
+    def transcoder(self) -> Transcoder:
+        return super().transcoder() if self.env.get(self.TRANSCODER_TOPIC) else ExactTranscoder()
 
     def aggregate_recorder(self, purpose: str = EVENTS) -> AggregateRecorder:
         return JetStreamAggregateRecorder(self._thread, self._stream, purpose)
@@ -64,12 +70,19 @@ class JetStreamFactory(InfrastructureFactory[JetStreamTrackingRecorder]):
 
     @cached_property
     def _stream(self) -> EventStream:
-        prefix = self.env.get(NATS_STREAM, "ES")
-        stream = EventStream(self._thread.client, "_".join(filter(None, (prefix, token(self.env.name)))))
+        stream = EventStream(self._thread.client, stream_name(self.env))
         if strtobool(self.env.get(CREATE_TABLE, "y")):
             replicas = int(self.env.get(NATS_REPLICAS, "1"))
             self._thread.run(stream.provision(Subjects(stream.name).all, replicas))
         return stream
+
+
+def stream_name(env: Environment) -> str:
+    """Raises InfrastructureFactoryError for one of ictus's own streams."""
+    name = "_".join(filter(None, (env.get(NATS_STREAM, "ES"), token(env.name))))
+    if name in {config.name for config in STREAMS}:
+        raise InfrastructureFactoryError(f"{name} is a stream of ictus: choose another NATS_STREAM")
+    return name
 
 
 def connected(env: Environment) -> LoopThread:

@@ -32,7 +32,7 @@ class LoopThread:
         thread = Thread(target=_serve, args=(started,), name=f"nats-{name}", daemon=True)
         thread.start()
         self._loop = started.result()
-        self._closing = finalize(self, _stop, self._loop, thread)
+        self._closing: finalize[..., LoopThread] = finalize(self, _stop, self._loop, thread)
         try:
             self.client = self.run(connect(url, name))
         except OperationalError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,13 +24,15 @@ from adapters.eventsourcing.records import (
     Subjects,
     event_message,
     notification,
+    originator_token,
     position,
     stored_event,
     tracking_message,
     version_in,
 )
-from adapters.eventsourcing.stream import EventStream, Message, Stored
+from adapters.eventsourcing.stream import EventStream, Message
 from adapters.eventsourcing.subscription import JetStreamSubscription, Notifications
+from adapters.storage.replay import Stored
 
 
 class JetStreamRecorder:
@@ -55,7 +58,7 @@ class JetStreamRecorder:
         stored = self._tracked(tracking.application_name)
         if stored and position(stored) >= tracking.notification_id:
             raise IntegrityError(f"{tracking} is not after {position(stored)}")
-        expected = stored.sequence if stored else 0
+        expected = stored[0] if stored else 0
         return tracking_message(self._subjects, tracking, insert, expected)
 
     def _tracked(self, application_name: str) -> Stored | None:
@@ -81,29 +84,34 @@ class JetStreamAggregateRecorder(JetStreamRecorder, AggregateRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """In the order of versions, whatever the order they were recorded in."""
-        history = self._subjects.history(self._purpose, originator_id)
+        originator = originator_token(originator_id)
         if gt is lte is limit is None:
-            found = self._thread.run(self._all(history))
+            found = self._thread.run(self._history(originator))
         else:
-            used = map(version_in, self._thread.run(self._stream.subjects(history)))
             versions = sorted(
-                each
-                for each in used
-                if (gt is None or each > gt) and (lte is None or each <= lte)
+                version
+                for version in self._thread.run(self._versions(originator))
+                if (gt is None or version > gt) and (lte is None or version <= lte)
             )
             wanted = (versions[::-1] if desc else versions)[:limit]
-            found = self._at(originator_id, wanted)
-        found.sort(key=_version, reverse=desc)
-        return [stored_event(each, originator_id) for each in found]
+            found = self._thread.run(self._at(originator, wanted))
+        events = [stored_event(each, originator_id) for each in found]
+        return sorted(events, key=attrgetter("originator_version"), reverse=desc)
 
-    async def _all(self, history: str) -> list[Stored]:
+    async def _history(self, originator: str) -> list[Stored]:
+        history = self._subjects.history(self._purpose, originator)
         return [stored async for stored in self._stream.read(history)]
 
-    def _at(self, originator_id: UUID | str, versions: Sequence[int]) -> list[Stored]:
-        subjects = [
-            self._subjects.version(self._purpose, originator_id, version) for version in versions
-        ]
-        return self._thread.run(self._stream.at(subjects))
+    async def _versions(self, originator: str) -> list[int]:
+        """Those recorded, as the server's index of subjects knows them."""
+        history = self._subjects.history(self._purpose, originator)
+        return [version_in(subject) for subject in await self._stream.subjects(history)]
+
+    async def _at(self, originator: str, versions: Sequence[int]) -> list[Stored]:
+        subjects = self._subjects
+        return await self._stream.at(
+            [subjects.version(self._purpose, originator, version) for version in versions]
+        )
 
 
 class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecorder):
@@ -126,7 +134,7 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
 
     def max_notification_id(self) -> int | None:
         stored = self._thread.run(self._stream.last(self._subjects.events))
-        return stored.sequence if stored else None
+        return stored[0] if stored else None
 
     def subscribe(
         self, gt: int | None = None, topics: Sequence[str] = ()
@@ -139,9 +147,9 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
         selected: list[Notification] = []
         async with aclosing(self._stream.read(self._subjects.events, first, limit)) as found:
             async for stored in found:
-                if stop is not None and stored.sequence > stop:
-                    break
                 each = notification(stored)
+                if not each or (stop is not None and each.id > stop):
+                    break
                 if not topics or each.topic in topics:
                     selected.append(each)
                 if len(selected) == limit:
@@ -149,9 +157,9 @@ class JetStreamApplicationRecorder(JetStreamAggregateRecorder, ApplicationRecord
         return selected
 
     async def _follow(self, after: int) -> Notifications:
-        async with aclosing(self._stream.follow(self._subjects.events, after)) as found:
-            async for stored in found:
-                yield notification(stored)
+        async with aclosing(self._stream.follow(after)) as pieces:
+            async for piece in pieces:
+                yield [each for stored in piece if (each := notification(stored))]
 
 
 class JetStreamTrackingRecorder(JetStreamRecorder, TrackingRecorder):
@@ -172,7 +180,3 @@ class JetStreamProcessRecorder(
     ) -> Sequence[int] | None:
         """Events and `tracking` in one batch."""
         return self._insert(stored_events, kwargs.get("tracking"))
-
-
-def _version(stored: Stored) -> int:
-    return version_in(stored.subject)

@@ -12,22 +12,26 @@ from uuid import UUID
 from eventsourcing.persistence import DataError, Notification, StoredEvent, Tracking
 from msgspec import Struct, msgpack
 
-from adapters.eventsourcing.stream import Message, Stored
+from adapters.eventsourcing.stream import Message
+from adapters.storage.replay import Stored
 
 EVENT_BYTES_MAX = 1000 * 1024
 EVENTS, TRACKING = "events", "tracking"
 TEXT_MARK = "~"
 
 
-class Record(Struct, frozen=True, array_like=True):
+class Record(Struct, frozen=True, array_like=True, tag="record"):
     """`insert` is unique to the call that stored it: a lost acknowledgement is told from a conflict."""
 
+    purpose: str
+    originator: str
+    version: int
     topic: str
     state: bytes
     insert: bytes
 
 
-class Position(Struct, frozen=True, array_like=True):
+class Position(Struct, frozen=True, array_like=True, tag="position"):
     notification_id: int
     insert: bytes
 
@@ -40,19 +44,29 @@ class Subjects:
         self.all = f"{self._root}.>"
         self.events = f"{self._root}.{EVENTS}.>"
 
-    def history(self, purpose: str, originator_id: UUID | str) -> str:
-        return f"{self._root}.{purpose}.{_originator_token(originator_id)}.*"
+    def history(self, purpose: str, originator: str) -> str:
+        return self._of(purpose, originator, "*")
 
-    def version(self, purpose: str, originator_id: UUID | str, version: int) -> str:
-        return f"{self._root}.{purpose}.{_originator_token(originator_id)}.{version}"
+    def version(self, purpose: str, originator: str, version: int) -> str:
+        return self._of(purpose, originator, str(version))
 
     def tracking(self, application_name: str) -> str:
         return f"{self._root}.{TRACKING}.{token(application_name)}"
+
+    def _of(self, purpose: str, originator: str, versions: str) -> str:
+        return f"{self._root}.{purpose}.{originator}.{versions}"
 
 
 def token(name: str) -> str:
     """Any text as one subject token, still readable."""
     return quote(name, safe="").replace(".", "%2E")
+
+
+def originator_token(originator_id: UUID | str) -> str:
+    """An id of text is marked, since it may look like a UUID."""
+    if isinstance(originator_id, UUID):
+        return originator_id.hex
+    return TEXT_MARK + token(originator_id)
 
 
 def version_in(subject: str) -> int:
@@ -61,11 +75,13 @@ def version_in(subject: str) -> int:
 
 def event_message(subjects: Subjects, purpose: str, event: StoredEvent, insert: bytes) -> Message:
     """Raises DataError when it is too large."""
-    payload = _encoder.encode(Record(event.topic, event.state, insert))
+    originator, version = originator_token(event.originator_id), event.originator_version
+    payload = _encoder.encode(
+        Record(purpose, originator, version, event.topic, event.state, insert)
+    )
     if len(payload) > EVENT_BYTES_MAX:
         raise DataError(f"{event.topic}: {len(payload)} bytes, at most {EVENT_BYTES_MAX}")
-    subject = subjects.version(purpose, event.originator_id, event.originator_version)
-    return Message(subject, payload)
+    return Message(subjects.version(purpose, originator, version), payload)
 
 
 def tracking_message(
@@ -76,27 +92,22 @@ def tracking_message(
 
 
 def stored_event(stored: Stored, originator_id: UUID | str) -> StoredEvent:
-    record = _records.decode(stored.payload)
-    return StoredEvent(originator_id, version_in(stored.subject), record.topic, record.state)
+    record = _records.decode(stored[1])
+    return StoredEvent(originator_id, record.version, record.topic, record.state)
 
 
-def notification(stored: Stored) -> Notification:
-    record = _records.decode(stored.payload)
-    originator, version = stored.subject.rsplit(".", 2)[1:]
-    return Notification(
-        _originator(originator), int(version), record.topic, record.state, stored.sequence
-    )
+def notification(stored: Stored) -> Notification | None:
+    """None for a snapshot or a position."""
+    sequence, payload = stored
+    match _anything.decode(payload):
+        case Record(purpose, originator, version, topic, state) if purpose == EVENTS:
+            return Notification(_originator(originator), version, topic, state, sequence)
+        case _:
+            return None
 
 
 def position(stored: Stored) -> int:
-    return _positions.decode(stored.payload).notification_id
-
-
-def _originator_token(originator_id: UUID | str) -> str:
-    """An id of text is marked, since it may look like a UUID."""
-    if isinstance(originator_id, UUID):
-        return originator_id.hex
-    return TEXT_MARK + token(originator_id)
+    return _positions.decode(stored[1]).notification_id
 
 
 def _originator(token: str) -> UUID | str:
@@ -106,3 +117,4 @@ def _originator(token: str) -> UUID | str:
 _encoder = msgpack.Encoder()
 _records = msgpack.Decoder(Record)
 _positions = msgpack.Decoder(Position)
+_anything = msgpack.Decoder(Record | Position)

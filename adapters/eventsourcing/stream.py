@@ -15,34 +15,37 @@ from eventsourcing.persistence import (
 )
 from msgspec import Struct, json
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
-from nats.js.errors import BadRequestError
+from nats.js.errors import APIError
 
-from adapters.eventsourcing.direct import get_many, get_one, header
+from adapters.storage.jetstream import (
+    BATCH_COMMIT,
+    BATCH_ID,
+    BATCH_SEQUENCE,
+    EXPECTED_SEQUENCE,
+    WRONG_LAST_SEQUENCE,
+)
 from adapters.storage.nats_connection import (
     PAUSE_SECONDS,
     Answer,
-    ask,
     jetstream,
     must_be_connected,
     patiently,
-    publish,
     reaching,
 )
-from adapters.storage.pull import pull
+from adapters.storage.replay import Stored, replay
 from adapters.storage.streams import LEDGER, MESSAGE_BYTES_MAX, STREAMS
+from adapters.storage.wire import answer_in, wire_beside
+from adapters.storage.wire_protocol import Frame, encoded_headers, header, publishing, status
 from commands.ports import Unavailable
 
 BATCH_MESSAGES_MAX = 1000
 BATCHES_OPEN_MAX = 8
 CHUNK_MESSAGES = 500
 CHUNK_BYTES = 8 * 1024 * 1024
-FOLLOWER_IDLE_SECONDS_MAX = 60.0
 
 MESSAGE_TOO_LARGE = 10054
-WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
 WORTH_RETRYING = frozenset({10176})
+END_OF_BATCH, NOT_FOUND = b"204", b"404"
 
 
 class Message(NamedTuple):
@@ -53,28 +56,22 @@ class Message(NamedTuple):
     expected: int = 0
 
 
-class Stored(NamedTuple):
-    sequence: int
-    subject: str
-    payload: bytes
-
-
 class SubjectPage(Struct, frozen=True):
     """The part of STREAM.INFO that names subjects: `total` of them, over several pages."""
 
     class State(Struct, frozen=True):
-        subjects: dict[str, int] = {}
+        subjects: dict[str, int] | None = None
 
-    state: State = State()
+    state: State
     total: int = 0
 
 
 class EventStream:
-    """Every call raises Unavailable when NATS stays away, and PermissionError."""
+    """Every call raises Unavailable when NATS stays away."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.name = name
-        self._client = client
+        self._client, self._wire = client, wire_beside(client)
         self._batches = Semaphore(BATCHES_OPEN_MAX)
 
     async def provision(self, subjects: str, replicas: int) -> None:
@@ -86,11 +83,12 @@ class EventStream:
             num_replicas=replicas,
             max_msg_size=MESSAGE_BYTES_MAX,
         )
-        try:
-            with reaching(self._client):
+        must_be_connected(self._client)
+        with reaching(self._client):
+            try:
                 await jetstream(self._client).add_stream(wanted)
-        except BadRequestError as error:
-            raise OperationalError(f"stream {self.name}: {error.description}") from error
+            except APIError as error:
+                raise OperationalError(f"stream {self.name}: {error.description}") from error
 
     # Writing
 
@@ -125,11 +123,12 @@ class EventStream:
         Raises IntegrityError when something else is there.
         """
         for message in reversed(messages):
-            stored = await self._next(message.subject, message.expected)
-            if stored and stored.payload != message.payload:
+            wish = {"seq": message.expected + 1, "next_by_subj": message.subject}
+            stored = await self._one(wish)
+            if stored and stored[1] != message.payload:
                 raise IntegrityError(f"{message.subject} is recorded already")
             if stored and message is messages[-1]:
-                return stored.sequence
+                return stored[0]
         return None
 
     async def _publish(self, messages: Sequence[Message]) -> Answer | None:
@@ -137,9 +136,8 @@ class EventStream:
         with suppress(Unavailable):
             if len(messages) == 1:
                 (message,) = messages
-                return await publish(
-                    self._client, message.subject, message.payload, _guard(message)
-                )
+                headers = encoded_headers(_guard(message))
+                return await self._wire.publish(message.subject, message.payload, headers)
             async with self._batches:
                 return await self._publish_batch(messages)
         return None
@@ -147,16 +145,18 @@ class EventStream:
     async def _publish_batch(self, messages: Sequence[Message]) -> Answer:
         """Only the last one is answered."""
         batch = uuid4().hex
-        *first, last = [
-            _guard(message) | {Header.BATCH_ID: batch, Header.BATCH_SEQUENCE: str(number)}
+        session = await self._wire.session()
+        *first, (last, commit) = [
+            (
+                message,
+                _guard(message) | {BATCH_ID: batch, BATCH_SEQUENCE: str(number)},
+            )
             for number, message in enumerate(messages, start=1)
         ]
-        must_be_connected(self._client)
-        with reaching(self._client, messages[0].subject):
-            for message, headers in zip(messages, first, strict=False):
-                await self._client.publish(message.subject, message.payload, headers=headers)
-        commit = last | {Header.BATCH_COMMIT: "1"}
-        return await publish(self._client, messages[-1].subject, messages[-1].payload, commit)
+        session.write(b"".join(_published(message, headers) for message, headers in first))
+        await session.drained()
+        headers = encoded_headers(commit | {BATCH_COMMIT: "1"})
+        return answer_in(await session.request(last.subject, last.payload, headers))
 
     # Reading
 
@@ -178,15 +178,16 @@ class EventStream:
             found, more = await patiently(partial(self._many, wish))
             for stored in found:
                 yield stored
-                first = stored.sequence + 1
+                first = stored[0] + 1
 
     async def at(self, subjects: Sequence[str]) -> list[Stored]:
         """What is stored at these subjects, each a whole one."""
         found: list[Stored] = []
-        for start in range(0, len(subjects), CHUNK_MESSAGES):
-            wanted = subjects[start : start + CHUNK_MESSAGES]
+        while subjects:
+            wanted, subjects = subjects[:CHUNK_MESSAGES], subjects[CHUNK_MESSAGES:]
             wish = {"multi_last": wanted, "batch": len(wanted), "max_bytes": CHUNK_BYTES}
-            found += (await patiently(partial(self._many, wish)))[0]
+            chunk, _ = await patiently(partial(self._many, wish))
+            found += chunk
         return found
 
     async def subjects(self, matching: str) -> list[str]:
@@ -194,72 +195,67 @@ class EventStream:
         found: dict[str, int] = {}
         while True:
             page = await patiently(partial(self._subject_page, matching, len(found)))
-            found |= page.state.subjects
+            found |= page.state.subjects or {}
             if not page.state.subjects or len(found) >= page.total:
                 return list(found)
 
-    async def follow(self, subjects: str, after: int) -> AsyncGenerator[Stored, None]:
-        """Everything after this sequence, then waits for more, for ever; survives restarts."""
+    async def follow(self, after: int) -> AsyncGenerator[list[Stored], None]:
+        """All that lies after this sequence, some at a time, then waits for more, for ever."""
         while True:
             try:
-                async with aclosing(self._live(subjects, after)) as messages:
-                    async for stored in messages:
-                        after = stored.sequence
-                        yield stored
+                async with aclosing(replay(self._client, self.name, after)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                        after = piece[-1][0]
             except Unavailable:
                 if self._client.is_closed:
                     raise
             await sleep(PAUSE_SECONDS)
 
-    async def _live(self, subjects: str, after: int) -> AsyncGenerator[Stored, None]:
-        """Ends when anything is wrong, such as a gap."""
-        consumer = await self._consumer(subjects, after + 1)
-        expected = 1
-        async with aclosing(pull(self._client, self.name, consumer, CHUNK_MESSAGES)) as messages:
-            async for message in messages:
-                sequence = message.metadata.sequence
-                if sequence.consumer != expected:
-                    return
-                expected += 1
-                yield Stored(sequence.stream, message.subject, message.data)
-
-    async def _consumer(self, subjects: str, first: int) -> str:
-        """It lives in the server's memory, remembers nothing and goes when nobody pulls."""
-        config = ConsumerConfig(
-            name=f"follow-{uuid4().hex}",
-            filter_subject=subjects,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=first,
-            ack_policy=AckPolicy.NONE,
-            max_deliver=-1,
-            mem_storage=True,
-            inactive_threshold=FOLLOWER_IDLE_SECONDS_MAX,
-        )
-        must_be_connected(self._client)
-        with reaching(self._client):
-            return (await jetstream(self._client).add_consumer(self.name, config)).name
-
-    async def _next(self, subjects: str, after: int) -> Stored | None:
-        return await self._one({"seq": after + 1, "next_by_subj": subjects})
-
     async def _one(self, wish: dict[str, Any]) -> Stored | None:
-        message = await get_one(self._client, self.name, wish)
-        return _stored(message) if message else None
+        session = await self._wire.session()
+        return _stored(await session.request(self._api("DIRECT.GET"), json.encode(wish)))
 
     async def _many(self, wish: dict[str, Any]) -> tuple[list[Stored], bool]:
-        messages, more = await get_many(self._client, self.name, wish)
-        return [_stored(message) for message in messages], more
+        """One batched direct get, and whether there is more."""
+        session = await self._wire.session()
+        return _whole(await session.request_many(self._api("DIRECT.GET"), json.encode(wish)))
 
     async def _subject_page(self, matching: str, offset: int) -> SubjectPage:
+        session = await self._wire.session()
         wish = json.encode({"subjects_filter": matching, "offset": offset})
-        answer = await ask(self._client, f"$JS.API.STREAM.INFO.{self.name}", wish)
-        return json.decode(answer.data, type=SubjectPage)
+        _, _, _, info = await session.request(self._api("STREAM.INFO"), wish)
+        return json.decode(info, type=SubjectPage)
+
+    def _api(self, name: str) -> str:
+        return f"$JS.API.{name}.{self.name}"
 
 
 def _guard(message: Message) -> dict[str, str]:
-    return {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(message.expected)}
+    return {EXPECTED_SEQUENCE: str(message.expected)}
 
 
-def _stored(message: Msg) -> Stored:
-    sequence, subject = header(message, "Nats-Sequence"), header(message, "Nats-Subject")
-    return Stored(int(sequence), subject, message.data)
+def _published(message: Message, headers: dict[str, str]) -> bytes:
+    return publishing(message.subject, message.payload, encoded_headers(headers))
+
+
+def _stored(frame: Frame) -> Stored | None:
+    """Raises Unavailable when the answer is neither a message nor that there is none."""
+    _, _, headers, payload = frame
+    if sequence := header(headers, b"Nats-Sequence"):
+        return int(sequence), payload
+    if status(headers) == NOT_FOUND:
+        return None
+    raise Unavailable(f"JetStream: {status(headers).decode()}")
+
+
+def _whole(frames: list[Frame]) -> tuple[list[Stored], bool]:
+    """Raises Unavailable when the answer broke off."""
+    *messages, (_, _, end, _) = frames
+    if status(end) == NOT_FOUND:
+        return [], False
+    stored = [(int(header(each[2], b"Nats-Sequence")), each[3]) for each in messages]
+    last = b"%d" % stored[-1][0] if stored else b""
+    if status(end) != END_OF_BATCH or header(end, b"Nats-Last-Sequence") != last:
+        raise Unavailable(f"the answer broke off: {status(end).decode()}")
+    return stored, header(end, b"Nats-Num-Pending") != b"0"

@@ -7,42 +7,43 @@ from contextlib import aclosing
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, Subscription
 
-from adapters.eventsourcing.loop import LoopThread, library_errors
+from adapters.eventsourcing.loop import LoopThread
 from commands.ports import Damaged, Unavailable
 
-AHEAD_MAX = 1000
+AHEAD_PIECES = 4
 
-Notifications = AsyncGenerator[Notification, None]
-Arrival = Notification | Unavailable | Damaged | None
+Notifications = AsyncGenerator[list[Notification], None]
+Failure = Unavailable | Damaged
 
 
 class Pump:
-    """Keeps at most AHEAD_MAX notifications that nobody took yet. Lives on the loop."""
+    """Keeps at most AHEAD_PIECES that nobody took yet. Lives on the loop."""
 
     def __init__(self, source: Notifications) -> None:
-        self._arrived: Queue[Arrival] = Queue(AHEAD_MAX)
+        self._arrived: Queue[list[Notification] | Failure] = Queue(AHEAD_PIECES)
         self._task = create_task(self._fill(source))
 
-    async def take(self) -> list[Arrival]:
-        """What has arrived, at least one; an exception or None is the last."""
-        taken = [await self._arrived.get()]
-        while not self._arrived.empty():
-            taken.append(self._arrived.get_nowait())
-        return taken
+    async def take(self) -> list[Notification]:
+        """What came next; nothing once stopped. Raises what ended it."""
+        match await self._arrived.get():
+            case list() as piece:
+                return piece
+            case failure:
+                raise failure
 
     def stop(self) -> None:
-        """Whoever waits in `take` is told; in a full queue nobody waits."""
+        """Whoever waits in `take` is woken; when the queue is full, nobody waits."""
         self._task.cancel()
         if not self._arrived.full():
-            self._arrived.put_nowait(None)
+            self._arrived.put_nowait([])
 
     async def _fill(self, source: Notifications) -> None:
         try:
-            async with aclosing(source) as notifications:
-                async for notification in notifications:
-                    await self._arrived.put(notification)
-        except (Unavailable, Damaged) as error:
-            await self._arrived.put(error)
+            async with aclosing(source) as pieces:
+                async for piece in pieces:
+                    await self._arrived.put(piece)
+        except (Unavailable, Damaged) as failure:
+            await self._arrived.put(failure)
 
 
 class JetStreamSubscription(Subscription[ApplicationRecorder]):
@@ -58,7 +59,7 @@ class JetStreamSubscription(Subscription[ApplicationRecorder]):
     ) -> None:
         super().__init__(recorder, gt, topics)
         self._thread = thread
-        self._ready: deque[Arrival] = deque()
+        self._ready: deque[Notification] = deque()
         self._pump = thread.run(_pump(source))
 
     def stop(self) -> None:
@@ -71,13 +72,9 @@ class JetStreamSubscription(Subscription[ApplicationRecorder]):
             if not self._ready:
                 self._ready.extend(self._thread.run(self._pump.take()))
                 continue
-            arrival = self._ready.popleft()
-            if isinstance(arrival, Notification):
-                if not self._topics or arrival.topic in self._topics:
-                    return arrival
-            elif arrival:
-                with library_errors():
-                    raise arrival
+            notification = self._ready.popleft()
+            if not self._topics or notification.topic in self._topics:
+                return notification
         raise StopIteration
 
 
