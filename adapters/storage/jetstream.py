@@ -148,7 +148,7 @@ class JetStreamLedger:
         try:
             if len(new) == 1:
                 (entry,) = new
-                headers = encoded_headers(_headers(entry))
+                headers = encoded_headers(headers_of(entry))
                 return await self._wire.publish(entry.subject, entry.payload, headers)
             async with self._batches:
                 return await self._publish_batch(new)
@@ -160,7 +160,7 @@ class JetStreamLedger:
         batch = uuid4().hex
         session = await self._wire.session()
         *first, (last, commit) = [
-            (entry, _headers(entry) | {BATCH_ID: batch, BATCH_SEQUENCE: str(number)})
+            (entry, headers_of(entry) | {BATCH_ID: batch, BATCH_SEQUENCE: str(number)})
             for number, entry in enumerate(new, start=1)
         ]
         session.write(b"".join(_published(entry, headers) for entry, headers in first))
@@ -241,7 +241,7 @@ def _batches(writes: Iterable[tuple[Request, Commit]]) -> Iterator[list[list[Ent
         yield batch
 
 
-def _headers(entry: Entry) -> dict[str, str]:
+def headers_of(entry: Entry) -> dict[str, str]:
     headers = {
         CONTENT_TYPE_HEADER: CONTENT_TYPE,
         MESSAGE_ID: str(entry.id),

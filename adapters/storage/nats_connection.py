@@ -1,6 +1,6 @@
 """The connection to NATS: it reconnects for ever, and its errors become Unavailable in one place."""
 
-from asyncio import get_running_loop, sleep, timeout
+from asyncio import CancelledError, current_task, get_running_loop, sleep, timeout
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -71,6 +71,23 @@ class Connection(Client):
         if reply:
             self._asked.append((subject, reply))
         await super().publish(subject, payload, reply, headers)
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Python 3.11's `wait_for`, which nats-py uses, forgets to cancel when the answer comes at
+        the same moment: a follower could then never be stopped."""
+        task = current_task()
+        cancelled = task.cancelling() if task else 0
+        message = await super().request(subject, payload, timeout, old_style, headers)
+        if task and task.cancelling() > cancelled:
+            raise CancelledError
+        return message
 
     async def _process_err(self, err_msg: str) -> None:
         prefix = bytes(self._resp_sub_prefix or b"").decode()

@@ -66,18 +66,24 @@ class JetStreamQueue:
             raise RuntimeError(f"JetStream refuses: {answer.error.description}")
 
     async def _make_consumer(self, stream: str, durable: str, subjects: Sequence[str]) -> None:
-        config = ConsumerConfig(
-            name=durable,
-            durable_name=durable,
-            filter_subjects=list(subjects),
-            deliver_policy=DeliverPolicy.ALL,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=self._ack_wait_s,
-            max_deliver=DELIVERIES_UNLIMITED,
-            max_ack_pending=ACK_PENDING_MAX,
-        )
+        config = consumer_config(durable, subjects, self._ack_wait_s)
         with reaching(self._client):
             await jetstream(self._client).add_consumer(stream, config)
+
+
+def consumer_config(
+    durable: str, subjects: Sequence[str], ack_wait_s: float = ACK_WAIT_SECONDS
+) -> ConsumerConfig:
+    return ConsumerConfig(
+        name=durable,
+        durable_name=durable,
+        filter_subjects=list(subjects),
+        deliver_policy=DeliverPolicy.ALL,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ack_wait_s,
+        max_deliver=DELIVERIES_UNLIMITED,
+        max_ack_pending=ACK_PENDING_MAX,
+    )
 
 
 class Delivery:

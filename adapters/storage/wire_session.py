@@ -30,6 +30,7 @@ class Info(Struct, frozen=True):
     """What a server says about itself first."""
 
     max_payload: int
+    cluster: str = ""
     nonce: str = ""
     tls_required: bool = False
 
@@ -135,6 +136,11 @@ class Session(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         return not self.closed.done() and not self._transport.is_closing()
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the server is a node of a cluster."""
+        return bool(self.greeting.result().cluster)
 
     async def enter(self, proof: Mapping[str, str]) -> None:
         """Raises Unavailable with the server's own words when it does not let us in."""

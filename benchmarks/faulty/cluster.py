@@ -12,7 +12,7 @@ from ictus.supervisor import Child
 
 NODES = 3
 CLUSTER_CONF = """\
-cluster {{ name: ictus, listen: "{host}:{port}", routes: [{routes}] }}
+cluster {{ name: ictus, listen: "{host}:{port}", routes: [{routes}], no_advertise: true }}
 """
 
 

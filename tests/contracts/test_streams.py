@@ -157,7 +157,7 @@ async def test_a_forbidden_publish_says_so(
         '{user: reader, password: reader, permissions: {publish: ["$JS.API.>"]}},'
         "{user: ictus, password: ictus}] }\n#"
     )
-    server = start_server("authorization", reader)
+    server = start_server("accounts", reader)
     address = server.url.rsplit("@", 1)[1]
     async with await connect(f"nats://ictus:ictus@{address}", "admin") as admin:
         await provision(admin, "demo")

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 import verify
 from adapters.storage.blobs import DirectoryBlobs
 from adapters.storage.streams import LEDGER
+from adapters.storage.users import STREAMS_ACCOUNT
 from ictus.embedded import prepare_nats
 from ictus.settings import NatsSettings, PostgresSettings, Settings, environment
 from ictus.wiring import House, furnish, open_house
@@ -200,7 +201,7 @@ Damage = Callable[[House, NatsServer], Awaitable[None]]
 async def in_stream(house: House, server: NatsServer) -> None:
     (found,) = [r async for r in house.books.ledger.read(290) if r.sequence == 291]
     server.stop()
-    folder = server.data / "nats" / "jetstream" / "$G" / "streams" / LEDGER / "msgs"
+    folder = server.data / "nats" / "jetstream" / STREAMS_ACCOUNT / "streams" / LEDGER / "msgs"
     (block,) = folder.glob("*.blk")
     data = block.read_bytes()
     block.write_bytes(flipped(data, data.index(found.payload) + 100))
@@ -270,7 +271,7 @@ async def test_a_witness_that_meets_another_history_stops_with_an_alarm(
     last = (await house.books.ledger.head()).sequence
     (found,) = [r async for r in house.books.ledger.read(last - 1)]
     own_nats.stop()
-    folder = own_nats.data / "nats" / "jetstream" / "$G" / "streams" / LEDGER / "msgs"
+    folder = own_nats.data / "nats" / "jetstream" / STREAMS_ACCOUNT / "streams" / LEDGER / "msgs"
     (block,) = folder.glob("*.blk")
     data = block.read_bytes()
     block.write_bytes(flipped(data, data.index(found.payload) + 100))

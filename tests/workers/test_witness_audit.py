@@ -12,6 +12,7 @@ from adapters.storage.blobs import DirectoryBlobs
 from adapters.storage.nats_connection import connect
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.streams import LEDGER, provision
+from adapters.storage.users import STREAMS_ACCOUNT
 from ictus.embedded import prepare_nats
 from tests.servers import NatsServer
 from tests.workers.witnessing import (
@@ -63,7 +64,7 @@ async def means(client: Client, database: PostgresDatabase, tmp_path: Path) -> M
 
 
 def store(server: NatsServer) -> Path:
-    return server.data / "nats" / "jetstream" / "$G" / "streams" / LEDGER / "msgs"
+    return server.data / "nats" / "jetstream" / STREAMS_ACCOUNT / "streams" / LEDGER / "msgs"
 
 
 def spoil(server: NatsServer, payload: bytes, *, index_too: bool) -> None:

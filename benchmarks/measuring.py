@@ -1,0 +1,93 @@
+"""Measurements in processes of their own, so that nobody's memory or imports slow another down."""
+
+import time
+from asyncio import get_running_loop
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
+from statistics import median
+from types import TracebackType
+from typing import Any, Self
+
+from msgspec import Struct
+
+from ictus.demo.result import percentile
+
+
+class Measured(Struct):
+    """So many events in so many seconds; `cpu_s` is the client's alone."""
+
+    events: int
+    seconds: float
+    cpu_s: float
+    latencies_ms: list[float]
+
+
+class Stopwatch:
+    """`with Stopwatch(events) as watch: …` and then `watch.measured`."""
+
+    measured: Measured
+
+    def __init__(self, events: int) -> None:
+        self._events = events
+        self._latencies_ms: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._cpu, self._since = time.process_time(), time.perf_counter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        seconds, cpu = time.perf_counter() - self._since, time.process_time() - self._cpu
+        self.measured = Measured(self._events, seconds, cpu, self._latencies_ms)
+
+    def lap(self, since: float) -> None:
+        """Notes how long one thing took."""
+        self._latencies_ms.append((time.perf_counter() - since) * 1000)
+
+
+class Results:
+    """What each contender measured, round after round; a peer that is not installed has nothing."""
+
+    def __init__(self) -> None:
+        self._measured: defaultdict[str, list[Measured]] = defaultdict(list)
+
+    async def measure(self, name: str, function: str, *arguments: Any) -> None:
+        """Calls `module:function` below `benchmarks.peers` in a new process."""
+        module, _, called = function.partition(":")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            outcome = await get_running_loop().run_in_executor(
+                process, _call, f"benchmarks.peers.{module}", called, arguments
+            )
+        if outcome:
+            self._measured[name].append(outcome)
+
+    def per_s(self, name: str) -> int | None:
+        """Events per second: the median of the rounds."""
+        rates = [round_.events / round_.seconds for round_ in self._measured[name]]
+        return round(median(rates)) if rates else None
+
+    def ms(self, name: str, share: float = 0.5) -> float | None:
+        """A percentile of all latencies of all rounds."""
+        latencies = [each for round_ in self._measured[name] for each in round_.latencies_ms]
+        return round(percentile(latencies, share), 3) if latencies else None
+
+    def cpu_us(self, name: str) -> float | None:
+        """The client's processor time per event: the median of the rounds."""
+        costs = [round_.cpu_s / round_.events * 1e6 for round_ in self._measured[name]]
+        return round(median(costs), 2) if costs else None
+
+
+def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Measured | None:
+    """None when the peer is not installed."""
+    try:
+        loaded = import_module(module)
+    except ModuleNotFoundError:
+        return None
+    measured: Measured | None = getattr(loaded, function)(*arguments)
+    return measured
