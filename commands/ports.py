@@ -153,6 +153,10 @@ class Vault(Protocol):
         """The id of something outside, under this ledger's id key."""
         ...
 
+    async def check(self) -> None:
+        """Raises Missing where the ledger's id key is gone, Damaged where it does not open."""
+        ...
+
     async def destroy(self, key: str) -> None: ...
 
 

@@ -16,10 +16,10 @@ from adapters.storage.nats_connection import connect
 from adapters.storage.nkeys import load_nkey
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.queue import BucketSlots, JetStreamQueue
-from adapters.storage.streams import check_durability, provision
+from adapters.storage.streams import Unfit, check_durability, provision
 from adapters.storage.vault import NatsVault, load_master_key
 from commands.examinations import publish_catalogue
-from commands.ports import Blobs, Database, Queue, Slots
+from commands.ports import Blobs, Database, Missing, Queue, Slots
 from commands.register import Register
 from commands.transact import Books, from_outside
 from domain.events import EXAMINATION, MODEL, PERSON, Request
@@ -96,13 +96,28 @@ async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
 
 
 async def furnish(house: House) -> None:
-    """What must stand before any role starts: streams, proven durability, the advice catalogue.
+    """What must stand before any role starts: streams, proven durability, keys, the catalogue.
 
-    Raises Unfit when the event store is not as it must be.
+    Raises Unfit when the event store is not as it must be, Damaged for another ledger's master key.
     """
     settings = house.settings
     await check_durability(
         house.client, settings.nats.monitor_url, unsafe_durability=settings.unsafe_durability
     )
     await provision(house.client, settings.origin)
+    await _check_keys(house)
     await publish_catalogue(house.books, house.operator())
+
+
+async def _check_keys(house: House) -> None:
+    """A ledger with events never silently gets new keys: what the old ones sealed would be lost."""
+    if not (await house.books.ledger.head()).sequence:
+        await house.books.vault.derive("ledger")
+        return
+    try:
+        await house.books.vault.check()
+    except Missing as missing:
+        raise Unfit(
+            "The ledger has events but its keys are gone: restore the bucket ICTUS_KEYS and the"
+            " master key from their backup."
+        ) from missing

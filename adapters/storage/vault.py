@@ -81,6 +81,9 @@ class KeyVault:
     async def derive(self, *words: str) -> UUID:
         return derived(await self._key_to_write(IDS_KEY), *words)
 
+    async def check(self) -> None:
+        await self._key_to_read(IDS_KEY)
+
     async def destroy(self, key: str) -> None:
         """Overwrites the key, then leaves a tombstone; doing it again finishes what broke off."""
         self._cache.pop(key, None)
