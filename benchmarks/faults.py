@@ -85,19 +85,11 @@ async def run(ops: int, seed: int, replicas: int = 1, *, quiet: bool = True) -> 
                 followed, held = await write_and_read(clients, proxy, faulty, ledger)
         findings = judge(clients.operations, held, FOLDING) + judge_follower(followed, held)
         show(findings)
-        acked = sum(operation.acked is not None for operation in clients.operations)
         return {
-            "ops": ops,
-            "acked": acked,
-            **tally(findings),
-            "unresolved": ops - acked,
+            **found(ops, clients, findings),
             "events": len(held),
             "kills": killer.kills,
-            "cuts": total(proxy, "cut"),
-            "dropped_acks": proxy.counts["drop ack"],
-            "dropped_publishes": proxy.counts["drop publish"],
-            "delayed": total(proxy, "delay"),
-            "duplicated": total(proxy, "duplicate"),
+            **done_by(proxy),
             "abandoned": clients.counts["abandoned"],
             "retried": clients.counts["retried"],
             "replicas": replicas,
@@ -192,8 +184,9 @@ class Killer:
 
     async def kill(self, clients: Clients, ops: int, seed: int) -> None:
         random = Random(seed)
-        kills = max(KILLS_MIN, ops // OPERATIONS_PER_KILL)
-        for point in sorted(random.sample(range(ops // 20, ops * 9 // 10), kills)):
+        points = range(ops // 20, ops * 9 // 10)
+        kills = min(max(KILLS_MIN, ops // OPERATIONS_PER_KILL), len(points))
+        for point in sorted(random.sample(points, kills)):
             await clients.finished.reached(point)
             self._supervisor.kill(await self._victim(random))
             self.kills += 1
@@ -234,8 +227,22 @@ def show(findings: Sequence[Finding]) -> None:
         print(f"{finding.wrong}: {finding.sentence}", file=sys.stderr)
 
 
-def total(proxy: FaultProxy, fault: str) -> int:
-    return sum(times for name, times in proxy.counts.items() if name.startswith(fault))
+def found(ops: int, clients: Clients, findings: Sequence[Finding]) -> dict[str, int]:
+    acked = sum(operation.acked is not None for operation in clients.operations)
+    return {"ops": ops, "acked": acked, **tally(findings), "unresolved": ops - acked}
+
+
+def done_by(proxy: FaultProxy) -> dict[str, int]:
+    def total(fault: str) -> int:
+        return sum(times for name, times in proxy.counts.items() if name.startswith(fault))
+
+    return {
+        "cuts": total("cut"),
+        "dropped_acks": proxy.counts["drop ack"],
+        "dropped_publishes": proxy.counts["drop publish"],
+        "delayed": total("delay"),
+        "duplicated": total("duplicate"),
+    }
 
 
 if __name__ == "__main__":

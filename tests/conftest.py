@@ -34,6 +34,7 @@ def nats_server(server_folder: Path) -> Iterator[NatsServer]:
 @pytest.fixture
 async def fresh_nats(nats_server: NatsServer) -> NatsServer:
     """The shared server without any stream (so without key-value buckets and objects too)."""
+    nats_server.ensure()
     client = await nats.connect(nats_server.url)
     for stream in await client.jetstream().streams_info():
         await client.jetstream().delete_stream(stream.config.name or "")
@@ -58,9 +59,11 @@ def postgres_dsn(postgres_server: PostgresServer) -> str:
 @pytest.fixture
 async def fresh_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
     """The DSN of an empty database that is dropped after the test."""
+    postgres_server.ensure()
     name = f"test_{uuid4().hex}"
     await _execute(postgres_server.dsn, f"CREATE DATABASE {name}")
     yield postgres_server.dsn_of(name)
+    postgres_server.ensure()
     await _execute(postgres_server.dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -42,6 +42,11 @@ class Server:
         self.launch()
         self.wait()
 
+    def ensure(self) -> None:
+        """Starts it if a test that failed left it dead, so that the others still mean something."""
+        if self.process.poll() is not None:
+            self.restart()
+
     def kill(self) -> None:
         """SIGKILL: what it had not written to the disk is lost."""
         self._end(SIGKILL)

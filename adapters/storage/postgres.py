@@ -86,7 +86,7 @@ class PostgresDatabase:
             raise _unavailable(error) from error
         finally:
             # A broken connection cannot be handed back politely; the pool has dropped it already.
-            with suppress(*AWAY, asyncpg.InterfaceError):
+            with suppress(*AWAY, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await self._pool.release(connection)
 
 

@@ -37,6 +37,8 @@ COMMANDS = (
     (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
     (audit, "proof", "audit:proof", "Writes a case's events with proof that nobody changed them."),
+    (audit, "repair", "repair:repair", "Restores a damaged ledger, identical, from the archive."),
+    (audit, "restore", "repair:restore", "Writes the archived ledger into an empty server."),
     (model, "register", "models:register", "Checks a bundle and makes it known here."),
     (model, "promote", "models:promote", "Gives a registered model a role."),
 )
