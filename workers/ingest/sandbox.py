@@ -1,11 +1,13 @@
 """Runs the pipeline in confined child processes, so that a hostile photo harms only one of them."""
 
 import asyncio
+import os
 import signal
 import struct
 import sys
 from asyncio import IncompleteReadError, Queue, Task, create_subprocess_exec, create_task
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import suppress
 from typing import Final, Self
 
 import msgspec
@@ -165,6 +167,8 @@ class Child:
     async def stop(self) -> int:
         """Ends the process if it still runs; its exit code."""
         if self.process.returncode is None:
-            self.process.kill()
+            # Not `process.kill()`: it polls first, and so may take the exit code from the loop.
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         await self.process.communicate()
         return await self.process.wait()
