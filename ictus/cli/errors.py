@@ -4,7 +4,6 @@
 6 dependency unavailable, 7 partial, 130 interrupted.
 """
 
-import asyncio
 import os
 import sys
 import traceback
@@ -35,7 +34,7 @@ def exit_code(error: BaseException) -> int:
     """Tells the error on stderr unless it ends the process on purpose."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else UNEXPECTED
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "CancelledError":
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # The reader left. What is still buffered must go somewhere when Python flushes at its end.
