@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import NoSuchCase, NotYours
+from domain.happened import Happened
 from domain.identity import Instant
 from domain.sealed import Sealed
 from domain.stroke import (
@@ -49,7 +50,7 @@ Reason = Literal[
 # Events
 
 
-class Opened(Struct, frozen=True, tag_field="event", tag="case.opened.v1"):
+class Opened(Happened, frozen=True, tag="case.opened.v1"):
     """`patient` is random unless cases are linked: no identity is stored. `by` is a person."""
 
     code: str
@@ -59,7 +60,7 @@ class Opened(Struct, frozen=True, tag_field="event", tag="case.opened.v1"):
     by: UUID
 
 
-class ImageSubmitted(Struct, frozen=True, tag_field="event", tag="case.image-submitted.v1"):
+class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
     """An image arrived. `file` is its sealed address (`telegram:<file id>`), `sent` when it was sent."""
 
     item: UUID
@@ -71,7 +72,7 @@ class ImageSubmitted(Struct, frozen=True, tag_field="event", tag="case.image-sub
     caption: Sealed | None = None
 
 
-class ImageIngested(Struct, frozen=True, tag_field="event", tag="case.image-ingested.v1"):
+class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     """De-identified. Hashes are SHA-256 in hex: `derivative` of its file bytes, `pixels` of its raster,
     `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height)."""
 
@@ -91,7 +92,7 @@ class ImageIngested(Struct, frozen=True, tag_field="event", tag="case.image-inge
     warnings: tuple[str, ...] = ()
 
 
-class ImageRejected(Struct, frozen=True, tag_field="event", tag="case.image-rejected.v1"):
+class ImageRejected(Happened, frozen=True, tag="case.image-rejected.v1"):
     """Unusable, for the named reason; nothing of it is kept."""
 
     item: UUID
@@ -99,7 +100,7 @@ class ImageRejected(Struct, frozen=True, tag_field="event", tag="case.image-reje
     profile: str
 
 
-class ImageQuarantined(Struct, frozen=True, tag_field="event", tag="case.image-quarantined.v1"):
+class ImageQuarantined(Happened, frozen=True, tag="case.image-quarantined.v1"):
     """Decoded, but its anatomy could not be isolated: the original is kept restricted, nothing is shown."""
 
     item: UUID
@@ -108,7 +109,7 @@ class ImageQuarantined(Struct, frozen=True, tag_field="event", tag="case.image-q
     original: Sealed
 
 
-class ImagesMoved(Struct, frozen=True, tag_field="event", tag="case.images-moved.v1"):
+class ImagesMoved(Happened, frozen=True, tag="case.images-moved.v1"):
     """Another patient's images leave to, or come from, `other`; both cases say so in one batch."""
 
     items: tuple[UUID, ...]
@@ -117,7 +118,7 @@ class ImagesMoved(Struct, frozen=True, tag_field="event", tag="case.images-moved
     by: UUID
 
 
-class Fact(Struct, frozen=True):
+class Fact(Struct, frozen=True, gc=False):
     """One answered question, such as (`af`, `yes`)."""
 
     code: str
@@ -125,12 +126,12 @@ class Fact(Struct, frozen=True):
     unit: str = ""
 
 
-class ContextGiven(Struct, frozen=True, tag_field="event", tag="case.context-given.v1"):
+class ContextGiven(Happened, frozen=True, tag="case.context-given.v1"):
     facts: tuple[Fact, ...]
     by: UUID
 
 
-class OpinionGiven(Struct, frozen=True, tag_field="event", tag="case.opinion-given.v1"):
+class OpinionGiven(Happened, frozen=True, tag="case.opinion-given.v1"):
     """What a clinician thinks, level 0: never a label. `prediction` is the event it answers."""
 
     opinion: Opinion
@@ -139,7 +140,7 @@ class OpinionGiven(Struct, frozen=True, tag_field="event", tag="case.opinion-giv
     before_reveal: bool
 
 
-class PredictionProduced(Struct, frozen=True, tag_field="event", tag="case.prediction-produced.v1"):
+class PredictionProduced(Happened, frozen=True, tag="case.prediction-produced.v1"):
     """`ranked` in permille, most likely first; `chosen` has one cause, or all of them when the model
     abstains. `interval` (permille) is the 95 % interval of the first. `attention` (permille) is per
     input. `inputs` are derivatives' SHA-256 in the order the model took them."""
@@ -157,7 +158,7 @@ class PredictionProduced(Struct, frozen=True, tag_field="event", tag="case.predi
     runtime: str
 
 
-class PredictionDeclined(Struct, frozen=True, tag_field="event", tag="case.prediction-declined.v1"):
+class PredictionDeclined(Happened, frozen=True, tag="case.prediction-declined.v1"):
     task: str
     inputs: tuple[str, ...]
     af: Answer
@@ -165,7 +166,7 @@ class PredictionDeclined(Struct, frozen=True, tag_field="event", tag="case.predi
     model: UUID
 
 
-class AnswerComposed(Struct, frozen=True, tag_field="event", tag="case.answer-composed.v1"):
+class AnswerComposed(Happened, frozen=True, tag="case.answer-composed.v1"):
     """`advice` lists (examination, revision) in the order shown; any text comes back from them."""
 
     prediction: UUID
@@ -175,7 +176,7 @@ class AnswerComposed(Struct, frozen=True, tag_field="event", tag="case.answer-co
     text_sha256: str
 
 
-class CardPlaced(Struct, frozen=True, tag_field="event", tag="case.card-placed.v1"):
+class CardPlaced(Happened, frozen=True, tag="case.card-placed.v1"):
     """The case's message exists on a channel; `card` is the derived id of (channel, chat, message)."""
 
     card: UUID
@@ -184,7 +185,7 @@ class CardPlaced(Struct, frozen=True, tag_field="event", tag="case.card-placed.v
     message: Sealed
 
 
-class AnswerDelivered(Struct, frozen=True, tag_field="event", tag="case.answer-delivered.v1"):
+class AnswerDelivered(Happened, frozen=True, tag="case.answer-delivered.v1"):
     """`answer` is the id of the answer-composed event now visible to `to`."""
 
     answer: UUID
@@ -192,7 +193,7 @@ class AnswerDelivered(Struct, frozen=True, tag_field="event", tag="case.answer-d
     channel: str
 
 
-class LabelConfirmed(Struct, frozen=True, tag_field="event", tag="case.label-confirmed.v1"):
+class LabelConfirmed(Happened, frozen=True, tag="case.label-confirmed.v1"):
     """The final cause as `rater` knows it; `blinded` when no answer existed yet: one that was
     composed may be visible before its delivery is recorded."""
 
@@ -205,7 +206,7 @@ class LabelConfirmed(Struct, frozen=True, tag_field="event", tag="case.label-con
     confidence: Confidence | None = None
 
 
-class LabelRevised(Struct, frozen=True, tag_field="event", tag="case.label-revised.v1"):
+class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
     """Replaces the label event `supersedes`, which stays in the history."""
 
     supersedes: UUID

@@ -6,13 +6,15 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.happened import Happened
+
 NAME = "dataset"
 
 
 # Events
 
 
-class Built(Struct, frozen=True, tag_field="event", tag="dataset.built.v1"):
+class Built(Happened, frozen=True, tag="dataset.built.v1"):
     """`root` (hex) is the Merkle root over canonical rows, `as_of` the last sequence read,
     `head_sha256` the hash of that event's payload."""
 

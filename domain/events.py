@@ -58,7 +58,7 @@ class Request(Struct, frozen=True, kw_only=True):
     cause: UUID | None = None
 
 
-class Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """CloudEvents 1.0 attributes, with ours as extensions."""
 
     specversion: str

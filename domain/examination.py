@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.happened import Happened
 from domain.stroke import Answer
 
 NAME = "examination"
@@ -20,12 +21,12 @@ Block = Literal[
 ]
 
 
-class Text(Struct, frozen=True):
+class Text(Struct, frozen=True, gc=False):
     ru: str
     en: str
 
 
-class When(Struct, frozen=True):
+class When(Struct, frozen=True, gc=False):
     """Whom it concerns: the blocks it belongs to, and what may be known of atrial fibrillation.
 
     `condition` is told to the clinician where the case's data cannot decide it.
@@ -39,7 +40,7 @@ class When(Struct, frozen=True):
 # Events
 
 
-class Added(Struct, frozen=True, tag_field="event", tag="examination.added.v1"):
+class Added(Happened, frozen=True, tag="examination.added.v1"):
     """`priority` 1 now, 2 this admission, 3 after discharge. Where `verified` is false the source
     was not checked yet, and the text says so."""
 
@@ -52,7 +53,7 @@ class Added(Struct, frozen=True, tag_field="event", tag="examination.added.v1"):
     verified: bool
 
 
-class Revised(Struct, frozen=True, tag_field="event", tag="examination.revised.v1"):
+class Revised(Happened, frozen=True, tag="examination.revised.v1"):
     """A new text; `reviewed_by` is the clinician who stands for it, or None."""
 
     name: Text
@@ -64,7 +65,7 @@ class Revised(Struct, frozen=True, tag_field="event", tag="examination.revised.v
     reviewed_by: UUID | None = None
 
 
-class Retired(Struct, frozen=True, tag_field="event", tag="examination.retired.v1"):
+class Retired(Happened, frozen=True, tag="examination.retired.v1"):
     reason: str
 
 

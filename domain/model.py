@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import NotHere, Refused
+from domain.happened import Happened
 
 NAME = "model"
 
@@ -18,7 +19,7 @@ SERVING: frozenset[ModelRole] = frozenset({"demo", "champion"})
 # Events
 
 
-class Registered(Struct, frozen=True, tag_field="event", tag="model.registered.v1"):
+class Registered(Happened, frozen=True, tag="model.registered.v1"):
     """A bundle was checked and stored. `sha256` is of its ONNX file, `dataset_root` of its rows."""
 
     name: str
@@ -31,11 +32,11 @@ class Registered(Struct, frozen=True, tag_field="event", tag="model.registered.v
     synthetic: bool
 
 
-class Promoted(Struct, frozen=True, tag_field="event", tag="model.promoted.v1"):
+class Promoted(Happened, frozen=True, tag="model.promoted.v1"):
     role: ModelRole
 
 
-class Retired(Struct, frozen=True, tag_field="event", tag="model.retired.v1"):
+class Retired(Happened, frozen=True, tag="model.retired.v1"):
     reason: str
 
 

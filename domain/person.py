@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import Exhausted, NotInvited
+from domain.happened import Happened
 from domain.identity import Instant
 from domain.sealed import Sealed
 
@@ -19,7 +20,7 @@ ROLES: tuple[Role, ...] = ("clinician", "researcher", "auditor", "admin")
 # Events
 
 
-class AccessAsked(Struct, frozen=True, tag_field="event", tag="person.access-asked.v1"):
+class AccessAsked(Happened, frozen=True, tag="person.access-asked.v1"):
     """A stranger asks. `address` (sealed) is where to answer, such as `telegram:<chat>`."""
 
     address: Sealed
@@ -27,14 +28,14 @@ class AccessAsked(Struct, frozen=True, tag_field="event", tag="person.access-ask
     language: str
 
 
-class Joined(Struct, frozen=True, tag_field="event", tag="person.joined.v1"):
+class Joined(Happened, frozen=True, tag="person.joined.v1"):
     address: Sealed
     name: Sealed
     language: str
     invitation: UUID | None = None
 
 
-class RoleGranted(Struct, frozen=True, tag_field="event", tag="person.role-granted.v1"):
+class RoleGranted(Happened, frozen=True, tag="person.role-granted.v1"):
     """`by` is the admin who approved, or None when an invitation did."""
 
     role: Role
@@ -42,7 +43,7 @@ class RoleGranted(Struct, frozen=True, tag_field="event", tag="person.role-grant
     by: UUID | None = None
 
 
-class Consented(Struct, frozen=True, tag_field="event", tag="person.consented.v1"):
+class Consented(Happened, frozen=True, tag="person.consented.v1"):
     """Accepted the research notice of this version; `text_sha256` is of the text as shown."""
 
     notice: str
@@ -130,7 +131,7 @@ def consent(person: Person, consented: Consented) -> list[PersonEvent]:
 INVITATION = "invitation"
 
 
-class Issued(Struct, frozen=True, tag_field="event", tag="invitation.issued.v1"):
+class Issued(Happened, frozen=True, tag="invitation.issued.v1"):
     """The link's secret is not stored: the aggregate's id is derived from it."""
 
     role: Role
@@ -139,7 +140,7 @@ class Issued(Struct, frozen=True, tag_field="event", tag="invitation.issued.v1")
     expires: Instant
 
 
-class Used(Struct, frozen=True, tag_field="event", tag="invitation.used.v1"):
+class Used(Happened, frozen=True, tag="invitation.used.v1"):
     by: UUID
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 
-class Sealed(Struct, frozen=True):
+class Sealed(Struct, frozen=True, gc=False):
     """`key` names the key, `nonce` and `box` are base64url of the nonce and the ciphertext.
 
     With an empty `key` it is not sealed yet, `box` being the plain text: only a command holds it
