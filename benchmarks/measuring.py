@@ -3,6 +3,7 @@
 import time
 from asyncio import get_running_loop
 from collections import defaultdict
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
@@ -11,6 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
 
 from ictus.demo.result import percentile
 
@@ -81,6 +84,15 @@ class Results:
         """The client's processor time per event: the median of the rounds."""
         costs = [round_.cpu_s / round_.events * 1e6 for round_ in self._measured[name]]
         return round(median(costs), 2) if costs else None
+
+
+def show(title: str, outcome: Mapping[str, float | None]) -> None:
+    """A table for people, on stderr: the last line of stdout belongs to programs."""
+    table = Table("", title, box=None, title_justify="left")
+    table.columns[1].justify = "right"
+    for name, value in outcome.items():
+        table.add_row(name, "not installed" if value is None else f"{value:,}")
+    Console(stderr=True).print(table)
 
 
 def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Measured | None:

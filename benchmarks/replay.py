@@ -4,7 +4,8 @@ python -m benchmarks.replay [--events 40000] [--rounds 3] [--json]
 
 All in one run, turn by turn, each in a process of its own, with the same payloads. `raw_limit` is a
 blocking socket that only counts the messages of the same stream. UmaDB is `umadb_per_s` undecoded
-and `umadb_decoded_per_s` decoded like all others. A peer that is not installed is null.
+and `umadb_decoded_per_s` decoded like all others. A peer that is not installed is null. A table
+goes to stderr, unless `--json` asks for the JSON line alone.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.measuring import Results
+from benchmarks.measuring import Results, show
 from benchmarks.servers import Servers, running
 
 NATS_PY_EVENTS_MAX = 20_000
@@ -25,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
-    print(json.dumps(asyncio.run(run(given.events, given.rounds))))
+    outcome = asyncio.run(run(given.events, given.rounds))
+    if not given.json:
+        show("Replay", outcome)
+    print(json.dumps(outcome))
 
 
 async def run(events: int, rounds: int) -> dict[str, Any]:

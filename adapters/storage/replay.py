@@ -1,6 +1,6 @@
 """Reads a whole stream from any sequence on, as fast as the server can send it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from uuid import uuid4
 
 from msgspec import json
@@ -9,9 +9,9 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from adapters.storage.nats_connection import jetstream, must_be_connected, reaching
 from adapters.storage.wire import wire_beside
-from adapters.storage.wire_protocol import Frame, header, publishing, status
+from adapters.storage.wire_protocol import Sink, header, publishing, status
 
-ASKED_MESSAGES = 512
+ASKED_MESSAGES = 2048
 EXPIRES_SECONDS = 20
 HEARTBEAT_SECONDS = 1
 SILENCE_SECONDS_MAX = 2.5
@@ -27,8 +27,11 @@ WISH = json.encode(
 )
 HEARTBEAT = b"100"
 UNSERVED = b"Nats-Pending-Messages"
-REQUEST_OVER = b"408"
+REQUEST_OVER = frozenset({b"408", b"409"})
+HEADED, DOT = b"HMSG", b"."
 ACK_TOKENS_SHORT = 9
+"""Of `$JS.ACK.<stream>.<consumer>.<n>.<stream sequence>…`; behind `$JS.ACK` a longer form names a
+domain and an account."""
 
 Stored = tuple[int, bytes]
 """A message of a stream: its sequence and its payload."""
@@ -43,7 +46,7 @@ async def replay(client: Client, stream: str, after: int) -> AsyncGenerator[list
     """
     consumer = await _consumer(client, stream, after + 1)
     session = await wire_beside(client).session()
-    with session.inbox() as inbox:
+    with session.inbox(_cutting) as inbox:
         wish = publishing(
             f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", WISH, reply=inbox.subject
         )
@@ -53,10 +56,10 @@ async def replay(client: Client, stream: str, after: int) -> AsyncGenerator[list
                 session.write(wish)
                 owed += ASKED_MESSAGES
             try:
-                frames = await inbox.take(SILENCE_SECONDS_MAX)
+                arrived = await inbox.take(SILENCE_SECONDS_MAX)
             except TimeoutError:
                 return
-            pieces, served, ended = _in_order(frames, after + 1)
+            pieces, served, ended = _in_order(arrived, after + 1)
             owed -= served
             if pieces:
                 after = pieces[-1][0]
@@ -79,26 +82,39 @@ async def _consumer(client: Client, stream: str, first: int) -> str:
         return (await jetstream(client).add_consumer(stream, config)).name
 
 
-def _in_order(frames: Sequence[Frame], expected: int) -> tuple[list[Stored], int, bool]:
+def _cutting(arrived: list[Stored]) -> Sink:
+    """What only says how things stand comes as sequence 0 with its headers."""
+
+    def sink(words: list[bytes], data: bytes, begin: int, middle: int, stop: int) -> None:
+        if len(words) == (6 if words[0] == HEADED else 5):
+            tokens = words[3].split(DOT)
+            sequence = int(tokens[5 if len(tokens) == ACK_TOKENS_SHORT else 7])
+            arrived.append((sequence, data[middle:stop]))
+        else:
+            arrived.append((0, data[begin:middle]))
+
+    return sink
+
+
+def _in_order(arrived: list[Stored], expected: int) -> tuple[list[Stored], int, bool]:
     """The messages up to the first gap, how many of those asked for are settled, and whether the
     reading ends here."""
+    if _sequences(arrived) == list(range(expected, expected + len(arrived))):
+        return arrived, len(arrived), False
     stored: list[Stored] = []
     unserved = 0
-    for _, reply, headers, payload in frames:
-        if reply:
-            if _sequence(reply) != expected:
+    for sequence, content in arrived:
+        if sequence:
+            if sequence != expected:
                 return stored, len(stored), True
-            stored.append((expected, payload))
+            stored.append((sequence, content))
             expected += 1
-        elif status(headers) == REQUEST_OVER:
-            unserved += int(header(headers, UNSERVED) or ASKED_MESSAGES)
-        elif status(headers) != HEARTBEAT:
+        elif status(content) in REQUEST_OVER:
+            unserved += int(header(content, UNSERVED) or 0)
+        elif status(content) != HEARTBEAT:
             return stored, len(stored), True
     return stored, len(stored) + unserved, False
 
 
-def _sequence(reply: bytes) -> int:
-    """From `$JS.ACK.<stream>.<consumer>.<n>.<stream sequence>…`; behind `$JS.ACK` a longer form
-    names a domain and an account."""
-    tokens = reply.split(b".")
-    return int(tokens[5] if len(tokens) == ACK_TOKENS_SHORT else tokens[7])
+def _sequences(arrived: list[Stored]) -> list[int]:
+    return [sequence for sequence, _ in arrived]

@@ -10,7 +10,9 @@ PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 Frame = tuple[bytes, bytes, bytes, bytes]
 """A message as it came: subject, reply subject, headers and payload; absent parts are empty."""
 
-Sink = Callable[[Frame], object]
+Sink = Callable[[list[bytes], bytes, int, int, int], object]
+"""Takes the words of a message's line, and where in the bytes its headers begin, its payload begins
+and both end: who needs only a part cuts out only that."""
 
 
 class ProtocolError(Exception):
@@ -47,10 +49,9 @@ class Parser:
         self._wanted = 0
         while (end := find(CRLF, at)) >= 0:
             words = data[at:end].split()
-            verb = words[0] if words else b""
-            if verb == b"HMSG":
+            if words and words[0] == b"HMSG":
                 headed, total = int(words[-2]), int(words[-1])
-            elif verb == b"MSG":
+            elif words and words[0] == b"MSG":
                 headed, total = 0, int(words[-1])
             else:
                 self._control(data[at:end])
@@ -64,13 +65,16 @@ class Parser:
                 self._wanted = stop + 2 - at
                 return at
             if sink := sinks.get(words[2]):
-                middle = begin + headed
-                reply = words[3] if len(words) == (6 if verb == b"HMSG" else 5) else b""
-                sink((words[1], reply, data[begin:middle], data[middle:stop]))
+                sink(words, data, begin, begin + headed, stop)
             at = stop + 2
         if size - at > CONTROL_LINE_BYTES_MAX:
             raise ProtocolError("a line without end")
         return at
+
+
+def frame(words: list[bytes], data: bytes, begin: int, middle: int, stop: int) -> Frame:
+    reply = words[3] if len(words) == (6 if words[0] == b"HMSG" else 5) else b""
+    return words[1], reply, data[begin:middle], data[middle:stop]
 
 
 def header(headers: bytes, name: bytes) -> bytes:

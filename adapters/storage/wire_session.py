@@ -2,10 +2,10 @@
 
 import asyncio
 from asyncio import Future, TimerHandle, Transport, get_running_loop, timeout
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from msgspec import Struct, json
 
@@ -14,6 +14,8 @@ from adapters.storage.wire_protocol import (
     Frame,
     Parser,
     ProtocolError,
+    Sink,
+    frame,
     publishing,
     status,
     subscribing,
@@ -25,6 +27,8 @@ PING_SECONDS = 5.0
 PINGS_UNANSWERED_MAX = 2
 REPLIES_SID = b"1"
 
+Cut = TypeVar("Cut")
+
 
 class Info(Struct, frozen=True):
     """What a server says about itself first."""
@@ -35,31 +39,31 @@ class Info(Struct, frozen=True):
     tls_required: bool = False
 
 
-class Inbox:
+class Inbox(Generic[Cut]):
     """The messages of one subscription, in order; holds no more than its reader asked for."""
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
-        self.frames: list[Frame] = []
+        self.arrived: list[Cut] = []
         self._waiting: Future[None] | None = None
         self._lost = False
 
-    async def take(self, seconds_max: float) -> list[Frame]:
+    async def take(self, seconds_max: float) -> list[Cut]:
         """All that arrived, at least one. Raises TimeoutError, Unavailable."""
-        if not self.frames:
+        if not self.arrived:
             if self._lost:
                 raise Unavailable("the connection to NATS was lost")
             self._waiting = get_running_loop().create_future()
             async with timeout(seconds_max):
                 await self._waiting
-        taken = self.frames.copy()
-        self.frames.clear()
+        taken = self.arrived.copy()
+        self.arrived.clear()
         if not taken:
             raise Unavailable("the connection to NATS was lost")
         return taken
 
     def wake(self) -> None:
-        if (self.frames or self._lost) and self._waiting and not self._waiting.done():
+        if (self.arrived or self._lost) and self._waiting and not self._waiting.done():
             self._waiting.set_result(None)
 
     def lose(self) -> None:
@@ -90,7 +94,7 @@ class Session(asyncio.Protocol):
         self._replies = f"{inbox}."
         self._numbers = count(2)
         self._calls: dict[bytes, Call] = {}
-        self._inboxes: dict[bytes, Inbox] = {}
+        self._inboxes: dict[bytes, Inbox[Any]] = {}
         self._writable = asyncio.Event()
         self._writable.set()
         self._pings = 0
@@ -194,11 +198,12 @@ class Session(asyncio.Protocol):
             del self._calls[number]
 
     @contextmanager
-    def inbox(self) -> Iterator[Inbox]:
-        """A subject of its own that answers may be sent to, and what arrives there."""
+    def inbox(self, cutting: Callable[[list[Cut]], Sink]) -> Iterator[Inbox[Cut]]:
+        """A subject of its own that answers may be sent to; the sink that `cutting` makes puts what
+        the reader needs of each into the given list."""
         number = next(self._numbers)
-        sid, inbox = b"%d" % number, Inbox(f"{self._replies}{number}.in")
-        self._parser.sinks[sid] = inbox.frames.append
+        sid, inbox = b"%d" % number, Inbox[Cut](f"{self._replies}{number}.in")
+        self._parser.sinks[sid] = cutting(inbox.arrived)
         self._inboxes[sid] = inbox
         self.write(subscribing(inbox.subject, sid))
         try:
@@ -213,11 +218,14 @@ class Session(asyncio.Protocol):
 
     # Listening
 
-    def _answered(self, frame: Frame) -> None:
-        call = self._calls.get(frame[0][len(self._replies) :])
+    def _answered(
+        self, words: list[bytes], data: bytes, begin: int, middle: int, stop: int
+    ) -> None:
+        call = self._calls.get(words[1][len(self._replies) :])
         if call and not call.done.done():
-            call.frames.append(frame)
-            if not call.several or status(frame[2]):
+            answer = frame(words, data, begin, middle, stop)
+            call.frames.append(answer)
+            if not call.several or status(answer[2]):
                 call.done.set_result(call.frames)
 
     def _control(self, line: bytes) -> None:

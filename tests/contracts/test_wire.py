@@ -18,7 +18,9 @@ from adapters.storage.wire_protocol import (
     Frame,
     Parser,
     ProtocolError,
+    Sink,
     encoded_headers,
+    frame,
     header,
     publishing,
     status,
@@ -144,7 +146,7 @@ def heard_in(pieces: list[bytes]) -> tuple[list[Frame], list[bytes]]:
     frames: list[Frame] = []
     lines: list[bytes] = []
     parser = Parser(lines.append)
-    parser.sinks[b"7"] = parser.sinks[b"8"] = frames.append
+    parser.sinks[b"7"] = parser.sinks[b"8"] = lambda *cuts: frames.append(frame(*cuts))
     for piece in pieces:
         parser.feed(piece)
     return frames, lines
@@ -290,11 +292,15 @@ async def test_what_is_no_nats_server_of_ours_is_unavailable(
             await wire.session()
 
 
+def unread(arrived: list[bytes]) -> Sink:
+    return lambda *cuts: None
+
+
 async def test_a_server_that_goes_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire_session, "PING_SECONDS", 0.02)
     async with stranger(b'INFO {"max_payload":1000}\r\nPONG\r\n') as wire:
         session = await wire.session()
-        with session.inbox() as inbox, pytest.raises(Unavailable):
+        with session.inbox(unread) as inbox, pytest.raises(Unavailable):
             await inbox.take(10)
 
     assert not session.is_open
