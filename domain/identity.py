@@ -2,6 +2,7 @@
 
 import hmac
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated
 from uuid import UUID, uuid5
@@ -12,6 +13,7 @@ from msgspec import Meta
 Instant = Annotated[datetime, Meta(tz=True)]
 
 PARTS = 16
+ROOTS_KEPT_MAX = 4096
 SUBJECT_ROOT = "ictus.ev"
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -44,12 +46,17 @@ def part(aggregate_id: UUID) -> str:
 
 
 def subject(aggregate: str, aggregate_id: UUID, event: str) -> str:
-    return f"{SUBJECT_ROOT}.{part(aggregate_id)}.{aggregate}.{aggregate_id}.{event}"
+    return f"{_root(aggregate, aggregate_id)}.{event}"
 
 
 def subject_filter(aggregate: str, aggregate_id: UUID) -> str:
     """All of one aggregate; always this literal, since the server guards by the literal string."""
-    return f"{SUBJECT_ROOT}.{part(aggregate_id)}.{aggregate}.{aggregate_id}.>"
+    return f"{_root(aggregate, aggregate_id)}.>"
+
+
+@lru_cache(ROOTS_KEPT_MAX)
+def _root(aggregate: str, aggregate_id: UUID) -> str:
+    return f"{SUBJECT_ROOT}.{part(aggregate_id)}.{aggregate}.{aggregate_id}"
 
 
 def case_code(case: UUID) -> str:

@@ -5,7 +5,7 @@ group is under way the next one gathers. A batch costs the server as much as abo
 (4 to 5 ms), so whoever is alone or in small company goes as a plain message.
 """
 
-from asyncio import Future, Task, create_task, gather, get_running_loop
+from asyncio import Future, Task, create_task, gather, get_running_loop, sleep
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -44,6 +44,7 @@ class GroupCommit:
         try:
             while group := self._next_group():
                 await self._settle(group)
+                await sleep(0)  # whoever was just answered may have more for the next group
         finally:
             self._storing = None
 

@@ -43,8 +43,9 @@ async def test_a_replay_brings_what_nats_py_brings(nats_client: Client) -> None:
 async def test_a_slow_reader_is_sent_no_more_than_it_asked_for_and_loses_nothing(
     nats_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = b"%d" % replays.ASKED_MESSAGES
     monkeypatch.setattr(replays, "ASKED_MESSAGES", 8)
-    monkeypatch.setattr(replays, "WISH", replays.WISH.replace(b"512", b"8"))
+    monkeypatch.setattr(replays, "WISH", replays.WISH.replace(asked, b"8"))
     await filled(nats_client, 200, size=1000)
 
     seen: list[int] = []
