@@ -1,6 +1,8 @@
 """What a person typed or a messenger gave, sealed with the case's or the person's own key."""
 
 from collections.abc import Iterator
+from functools import cache
+from typing import get_args, get_type_hints
 
 from msgspec import Struct
 
@@ -24,10 +26,16 @@ def plain(text: str) -> Sealed:
 
 def sealed_fields(event: Struct) -> Iterator[tuple[str, Sealed]]:
     """The sealed fields of an event by name; they stand at its top level only."""
-    for name in event.__struct_fields__:
+    for name in _may_be_sealed(type(event)):
         value = getattr(event, name)
         if isinstance(value, Sealed):
             yield name, value
+
+
+@cache
+def _may_be_sealed(kind: type[Struct]) -> tuple[str, ...]:
+    hints = get_type_hints(kind)
+    return tuple(name for name, hint in hints.items() if Sealed in (hint, *get_args(hint)))
 
 
 def additional_data(event_id: object, field: str) -> str:

@@ -1,7 +1,7 @@
 """The ledger on JetStream: append with lost acknowledgements resolved, load, read and follow."""
 
 from asyncio import Semaphore, create_task, get_running_loop, sleep
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from logging import getLogger
@@ -31,6 +31,7 @@ from domain.events import CONTENT_TYPE, Recorded, Request, decode
 from domain.identity import SUBJECT_ROOT, subject_filter
 
 BATCHES_OPEN_MAX = 8
+COMMITS_PER_STEP = 16
 
 CONTENT_TYPE_HEADER = "content-type"
 MESSAGE_ID = "Nats-Msg-Id"
@@ -68,15 +69,13 @@ class JetStreamLedger:
 
         Returns the last one's sequence. What broke off may be repeated from its beginning.
         """
-        batches = _batches(writes)
-        batch, sequence = next(batches, None), 0
-        while batch:
-            storing = create_task(self._store_batch(batch))
-            await sleep(0)
-            try:
-                batch = next(batches, None)
-            finally:
-                sequence = await storing
+        storing = create_task(sleep(0, 0))
+        try:
+            async for batch in _batches(writes):
+                await storing
+                storing = create_task(self._store_batch(batch))
+        finally:
+            sequence = await storing
         return sequence
 
     async def load(self, aggregate: str, aggregate_id: UUID) -> list[Recorded]:
@@ -224,12 +223,19 @@ class JetStreamLedger:
             log.warning("the ledger does not answer; following on from sequence %d", position)
 
 
-def _batches(writes: Iterable[tuple[Request, Commit]]) -> Iterator[list[list[Entry]]]:
-    """Whole commits, in order, one per aggregate and EVENTS_MAX events at most in each batch."""
+async def _batches(
+    writes: Iterable[tuple[Request, Commit]],
+) -> AsyncGenerator[list[list[Entry]], None]:
+    """Whole commits, in order, one per aggregate and EVENTS_MAX events at most in each batch.
+
+    Made in small steps, so that the batch before is sent meanwhile.
+    """
     batch: list[list[Entry]] = []
     aggregates: set[str] = set()
     size = 0
-    for request, commit in writes:
+    for number, (request, commit) in enumerate(writes):
+        if number % COMMITS_PER_STEP == 0:
+            await sleep(0)
         new = entries(request, [commit])
         if size + len(new) > EVENTS_MAX or new[0].filter in aggregates:
             yield batch

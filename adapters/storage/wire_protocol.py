@@ -93,10 +93,10 @@ def status(headers: bytes) -> bytes:
 
 def encoded_headers(headers: Mapping[str, str]) -> bytes:
     """Raises ValueError for what would break out of its line."""
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    if any("\r" in line or "\n" in line for line in lines):
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if not lines.count("\r") == lines.count("\n") == len(headers):
         raise ValueError("a header is one line")
-    return "\r\n".join(("NATS/1.0", *lines, "", "")).encode()
+    return f"NATS/1.0\r\n{lines}\r\n".encode()
 
 
 def publishing(subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> bytes:
