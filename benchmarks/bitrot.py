@@ -42,6 +42,7 @@ from domain.events import Request
 from domain.person import Consented
 from ictus import embedded
 from ictus.repair import Workshop, served, store
+from ictus.settings import Settings
 from ictus.supervisor import NotReady, Supervisor
 from workers.witness import audit, rows, worker
 from workers.witness.stream import Stored
@@ -91,7 +92,8 @@ class Site(NamedTuple):
         return audit.Means(JetStreamMessages(client), self.blobs, self.database, self.key)
 
     def workshop(self) -> Workshop:
-        return Workshop(self.folder, self.blobs, self.database, self.key)
+        settings = Settings(data=str(self.folder))
+        return Workshop(settings, self.blobs, self.database, self.key)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

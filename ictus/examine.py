@@ -9,7 +9,7 @@ from uuid import uuid4
 from msgspec import Struct
 from nats.js.errors import NotFoundError
 
-from adapters.storage.streams import Unfit, check_durability, provision
+from adapters.storage.streams import Origin, Unfit, check_durability, provision
 from adapters.telegram.api import ApiError, BotApi
 from commands.ports import Damaged, Unavailable
 from ictus.cli.options import NO_LEDGER
@@ -60,7 +60,8 @@ async def nats_user(house: House) -> str:
 
 async def streams(house: House) -> str:
     head = await house.books.ledger.head()
-    await provision(house.client, "demo" if head.origin == "demo" else "site")
+    origin: Origin = "demo" if head.origin == "demo" else "site"
+    await provision(house.client, origin, house.settings.nats.replicas)
     return f"ledger {head.ledger} ({head.origin}), {head.sequence} events"
 
 

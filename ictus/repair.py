@@ -8,7 +8,7 @@ queues) stays where it is.
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from adapters.storage.blobs import open_blobs
 from adapters.storage.messages import JetStreamMessages
 from adapters.storage.nats_connection import connect
+from adapters.storage.nkeys import load_nkey
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.restore import make_ledger, put_durables, stream_names, write_messages
 from adapters.storage.streams import KEYS_BUCKET, LEDGER, STREAMS, Unfit, provision
@@ -32,7 +33,7 @@ from ictus.repaired import (
     lost_of,
     untouched,
 )
-from ictus.settings import BadSetting, Settings
+from ictus.settings import BadSetting, NatsSettings, Settings
 from ictus.supervisor import NotReady, Supervisor
 from workers.witness import audit, repair as plans, rows
 from workers.witness.audit import Report
@@ -56,12 +57,12 @@ async def repair_ledger(settings: Settings, key: PublicKey) -> Outcome:
 
 
 async def restore_ledger(settings: Settings, source: str, key: PublicKey) -> Outcome:
-    """Writes the ledger that the witness archived at `source` into an empty embedded server.
+    """Writes the ledger that the witness archived at `source` into an empty server: the one that is
+    set, which may be a cluster, or else the embedded one.
 
     Durables go on after what Postgres knows, or else after the last event: nothing is said twice.
     Raises AlreadyRunning, Unfit where a ledger lies already, Damaged, Unavailable.
     """
-    _must_be_embedded(settings)
     async with workshop(settings, source, key) as shop:
         return await shop.restore()
 
@@ -72,14 +73,17 @@ async def workshop(settings: Settings, source: str, key: PublicKey) -> AsyncIter
     async with Supervisor(settings.folder / "run") as supervisor:
         dsn = settings.postgres.dsn or await _started_postgres(supervisor, settings.folder)
         async with PostgresDatabase(dsn) as database:
-            yield Workshop(settings.folder, _objects(settings, source), database, key)
+            yield Workshop(settings, _objects(settings, source), database, key)
 
 
 class Workshop:
     """Repairs the ledger in `folder`; nobody else may use its nats-server meanwhile."""
 
-    def __init__(self, folder: Path, blobs: Blobs, database: Database, key: PublicKey) -> None:
-        self._folder, self._blobs, self._database, self._key = folder, blobs, database, key
+    def __init__(
+        self, settings: Settings, blobs: Blobs, database: Database, key: PublicKey
+    ) -> None:
+        self._folder, self._nats = settings.folder, settings.nats
+        self._blobs, self._database, self._key = blobs, database, key
 
     async def repair(self) -> Outcome:
         aside = await asyncio.to_thread(self._keep)
@@ -96,12 +100,12 @@ class Workshop:
         return await self._judge(plan, positions, found, known, aside)
 
     async def restore(self) -> Outcome:
-        if store(self._folder).joinpath(LEDGER).exists():
+        if not self._nats.url and store(self._folder).joinpath(LEDGER).exists():
             raise Unfit(f"There is a ledger in {self._folder}: restore into an empty directory.")
         plan = await plans.plan(self._blobs, self._key, None)
         kept = await self._kept(plan)
         positions = latest(dict.fromkeys(DURABLE_SUBJECTS, plan.head) | kept.durables, {}, 0)
-        async with served(self._folder) as client:
+        async with self._emptied() as client:
             await self._write(client, plan, positions)
             await _must_equal(client, plan)
         lost = lost_of(plan, kept.known)
@@ -163,10 +167,14 @@ class Workshop:
             await self._write(client, plan, positions)
 
     async def _write(self, client: Client, plan: Plan, positions: Mapping[str, int]) -> None:
-        await make_ledger(client, ledger_of(plan.checkpoint.origin), plan.origin)
+        ledger = ledger_of(plan.checkpoint.origin)
+        await make_ledger(client, ledger, plan.origin, self._nats.replicas)
         await write_messages(client, plan.messages())
         subjects = {name: DURABLE_SUBJECTS[name] for name in positions}
         await put_durables(client, subjects, positions)
+
+    def _emptied(self) -> AbstractAsyncContextManager[Client]:
+        return connected(self._nats) if self._nats.url else served(self._folder)
 
     def _keep(self) -> Path:
         """A copy of the store before a server opens it, which would mend it in its own way."""
@@ -223,6 +231,14 @@ async def served(folder: Path) -> AsyncIterator[Client]:
             yield client
     if supervisor.stopped_by:
         raise KeyboardInterrupt
+
+
+@asynccontextmanager
+async def connected(nats: NatsSettings) -> AsyncIterator[Client]:
+    """A server that others run, as the user that is set, who must be its admin."""
+    nkey = load_nkey(Path(nats.nkey)) if nats.nkey else None
+    async with await connect(nats.url, "ictus-restore", nkey) as client:
+        yield client
 
 
 def store(folder: Path) -> Path:

@@ -19,12 +19,14 @@ class BadSetting(Exception):
 
 
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """`monitor_url` is where /varz proves how the server syncs; without it boot cannot prove it.
-    `nkey` is a file `<user>.nk` with the seed of the user to be; else `url` may name one."""
+    """`monitor_url` is where /varz proves how the server syncs; without it boot cannot prove it. Of a
+    cluster it names every node, with commas between, and `replicas` is how many of them keep each
+    stream. `nkey` is a file `<user>.nk` with the seed of the user to be; else `url` may name one."""
 
     url: str = ""
     monitor_url: str = ""
     nkey: str = ""
+    replicas: int = 1
 
 
 class PostgresSettings(Struct, frozen=True, forbid_unknown_fields=True):

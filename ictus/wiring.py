@@ -104,7 +104,7 @@ async def furnish(house: House) -> None:
     await check_durability(
         house.client, settings.nats.monitor_url, unsafe_durability=settings.unsafe_durability
     )
-    await provision(house.client, settings.origin)
+    await provision(house.client, settings.origin, settings.nats.replicas)
     await _check_keys(house)
     await publish_catalogue(house.books, house.operator())
 

@@ -152,13 +152,14 @@ async def check_durability(
     client: Client, monitor_url: str, *, unsafe_durability: bool = False
 ) -> None:
     """Raises Unfit unless an acknowledged event is on the disk (server version and sync policy),
-    and unless the server's clock and ours agree."""
+    and unless the server's clock and ours agree: of every node, if `monitor_url` names several."""
     try:
         _check_version(client)
-        before = datetime.now(UTC)
-        server = await _server_state(monitor_url)
-        _check_sync(server)
-        _check_clock(server.now, before, datetime.now(UTC))
+        for url in monitor_url.split(","):
+            before = datetime.now(UTC)
+            server = await _server_state(url.strip())
+            _check_sync(server)
+            _check_clock(server.now, before, datetime.now(UTC))
     except Unfit as unfit:
         if not unsafe_durability:
             raise

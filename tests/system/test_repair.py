@@ -4,21 +4,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from shutil import copytree, rmtree
+from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from nats.aio.client import Client
 
-from adapters.storage.blobs import DirectoryBlobs
+from adapters.storage.blobs import DirectoryBlobs, open_blobs
 from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.messages import JetStreamMessages
+from adapters.storage.nats_connection import connect
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.queue import JetStreamQueue
-from adapters.storage.streams import KEYS_BUCKET, LEDGER, Unfit, provision
+from adapters.storage.streams import KEYS_BUCKET, LEDGER, Unfit, check_durability, provision
+from benchmarks.faulty.cluster import node_child, prepare_cluster
 from commands.ports import Damaged
+from ictus.embedded import Nats
 from ictus.repair import (
     repair_ledger,
     restore_ledger,
@@ -26,12 +31,15 @@ from ictus.repair import (
     store,
 )
 from ictus.repaired import DURABLE_SUBJECTS, Outcome
-from ictus.settings import PostgresSettings, Settings, environment
+from ictus.settings import BlobSettings, NatsSettings, PostgresSettings, Settings, environment
 from ictus.supervisor import AlreadyRunning, Supervisor
 from projections import PROJECTIONS, runner
+from tests.contracts.swift import ACCESS_KEY, REGION, SECRET_KEY, Swift
 from tests.contracts.writing import commit_to, new_request
 from tests.givens import Given
+from tests.servers import NatsServer
 from tests.workers.witnessing import KEY, flip, flipped, means_of, verify, witness, write
+from workers.witness.notes import verifier_key
 from workers.witness.stream import Stored
 from workers.witness.tiles import CHECKPOINT
 from workers.witness.worker import Means
@@ -362,3 +370,66 @@ async def test_the_drill_needs_the_witness_s_objects_and_key_alone(
         durables=dict.fromkeys(DURABLE_SUBJECTS, len(ledger)),
     )
     assert await restored(elsewhere) == ledger
+
+
+async def test_objects_on_s3_become_the_ledger_of_an_empty_cluster(
+    settings: Settings, ledger: list[Stored], swift: Swift, cluster: list[Nats], tmp_path: Path
+) -> None:
+    """The drill, and the way from one replica to three."""
+    bucket, key = "s3://witness/of-the-ward", verifier_key("witness", KEY.public)
+    at_s3 = replace(
+        settings,
+        data=str(tmp_path / "elsewhere"),
+        blobs=BlobSettings(bucket, swift.endpoint, ACCESS_KEY, SECRET_KEY, REGION, secure=False),
+        nats=NatsSettings(
+            url=cluster[0].url,
+            monitor_url=",".join(node.monitor_url for node in cluster),
+            replicas=len(cluster),
+        ),
+    )
+    copies = open_blobs(
+        bucket,
+        endpoint=swift.endpoint,
+        access_key=ACCESS_KEY,
+        secret_key=SECRET_KEY,
+        region=REGION,
+        secure=False,
+    )
+    async for name in objects(settings).keys("witness/"):
+        await copies.put(name, await objects(settings).get(name))
+
+    done = ictus(at_s3, "audit", "restore", "--from", bucket, "--key", key, "--json")
+
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert (outcome["whole"], outcome["events"]) == (True, len(ledger))
+    again = ictus(at_s3, "audit", "restore", "--from", bucket, "--key", key)
+    assert (again.returncode, again.stderr.count("There is a ledger")) == (5, 1)
+    async with await connect(cluster[1].url, "reader") as client:
+        assert await messages(client) == ledger
+        await check_durability(client, at_s3.nats.monitor_url)
+        await provision(client, "demo", replicas=3)
+        assert await JetStreamLedger(client).append(new_request(), [commit_to(uuid4(), "on")])
+
+
+@pytest.fixture
+def swift(server_folder: Path, tmp_path: Path) -> Iterator[Swift]:
+    swift = Swift(tmp_path / "swift")
+    swift.start()
+    yield swift
+    swift.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[list[Nats]]:
+    """Three empty nodes."""
+    nodes = prepare_cluster(tmp_path / "cluster")
+    servers = [NatsServer(node) for node in nodes]
+    with ExitStack() as stack:
+        for number, server in enumerate(servers):
+            server.child = node_child(nodes[number], number)
+            server.launch()
+            stack.callback(server.stop)
+        for server in servers:
+            server.wait()
+        yield nodes

@@ -1,0 +1,81 @@
+"""The ledger's benchmarks run and say all they promise; how fast they are is not a test's business."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec import json
+
+from benchmarks.report import page
+
+APPEND = ("append", "--events", "10", "--bulk", "200", "--rounds", "1")
+REPLAY = ("replay", "--events", "1000", "--rounds", "1")
+PEERS = ("eventsourcing", "umadb")
+PROMISED = {
+    APPEND: {
+        "single_p50_ms",
+        "nats_py_single_p50_ms",
+        "concurrent16_per_s",
+        "concurrent64_per_s",
+        "raw_pipelined_per_s",
+        "umadb_64_per_s",
+        "eventsourcing_pg_per_s",
+        "import_per_s",
+        "raw_batches_per_s",
+        "load100_ms",
+        "load100_cold_spread_ms",
+        "load100_cold_contiguous_ms",
+        "eventsourcing_pg_load100_ms",
+    },
+    REPLAY: {
+        "events",
+        "events_per_s",
+        "verified_per_s",
+        "raw_limit_per_s",
+        "nats_py_per_s",
+        "eventsourcing_pg_per_s",
+        "eventsourcing_sqlite_per_s",
+        "umadb_per_s",
+        "cpu_us_per_event",
+    },
+}
+
+
+def figures(benchmark: tuple[str, ...]) -> dict[str, float | None]:
+    name, *options = benchmark
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *options, "--json"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stdout.splitlines()
+    return json.decode(line, type=dict[str, float | None])
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[tuple[str, ...], dict[str, float | None]]:
+    return {benchmark: figures(benchmark) for benchmark in PROMISED}
+
+
+@pytest.mark.parametrize("benchmark", PROMISED, ids=lambda benchmark: benchmark[0])
+def test_every_promised_figure_is_there_and_only_a_missing_peer_is_null(
+    benchmark: tuple[str, ...], measured: dict[tuple[str, ...], dict[str, float | None]]
+) -> None:
+    shown = measured[benchmark]
+
+    assert PROMISED[benchmark] <= shown.keys()
+    assert all(value or name.startswith(PEERS) for name, value in shown.items())
+
+
+def test_the_page_says_of_a_missing_peer_that_it_was_not_measured(
+    measured: dict[tuple[str, ...], dict[str, float | None]],
+) -> None:
+    missing = dict.fromkeys(("umadb_64_per_s", "eventsourcing_pg_per_s"))
+
+    shown = "\n".join(page(measured[APPEND] | missing, measured[REPLAY] | missing))
+
+    assert shown.count("not measured") == 2
+    assert "| Import |" in shown
