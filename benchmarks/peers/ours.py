@@ -17,7 +17,7 @@ from benchmarks.stories import (
 )
 from commands.ports import Damaged
 from domain.case import NAME
-from domain.events import NO_HASH
+from domain.events import NO_HASH, payload_hash
 
 SPREAD, CONTIGUOUS = "bench", "bench/contiguous"
 LONG_CASE_EVENTS = 100
@@ -129,7 +129,7 @@ def verified(url: str, events: int) -> Measured:
                 envelope = recorded.envelope
                 if envelope.prevhash != heads.get(envelope.subject, NO_HASH):
                     raise Damaged(f"the chain breaks at sequence {recorded.sequence}")
-                heads[envelope.subject] = recorded.hash
+                heads[envelope.subject] = payload_hash(recorded.payload)
         return watch.measured
 
     return _on_a_ledger(url, measure)
