@@ -45,12 +45,21 @@ def proof(
 
 
 async def _verify(key: str | None, data: str | None, json: bool) -> None:
+    from nats.js.errors import NotFoundError
+
     from ictus.witness import audit_means
     from workers.witness import audit
 
     async with house(data, "auditor") as opened:
         doubt = await _durability(opened)
-        report = await audit.verify(audit_means(opened, key))
+        means = audit_means(opened, key)
+        try:
+            report = await audit.verify(means)
+        except NotFoundError:
+            lost = await audit.gone(means)
+            if lost is None:
+                raise
+            report = lost
     if json:
         told = {name: getattr(report, name) for name in report.__struct_fields__}
         put_json(told | {"durability": doubt or "synced before acknowledged"})
@@ -78,7 +87,10 @@ async def _durability(opened: "House") -> str:
 
 def _tell(report: "Report") -> None:
     tell(f"ledger {report.ledger} ({report.origin}), witness {report.key}")
-    tell(f"{report.witnessed} events compared in stream, postgres, tiles, archive and heads")
+    if report.origin:
+        tell(f"{report.witnessed} events compared in stream, postgres, tiles, archive and heads")
+    else:
+        tell(f"{report.witnessed} events were witnessed: `ictus audit repair` restores them")
     if report.unwitnessed:
         first = report.witnessed + 1
         tell(f"not witnessed yet: sequences {first} to {report.head}")

@@ -193,6 +193,24 @@ async def test_durability_that_is_not_proved_is_said_loudly(
     assert "UNSAFE DURABILITY" in done.stderr
 
 
+async def test_a_ledger_that_is_gone_altogether_exits_4_if_it_was_witnessed(
+    settings: Settings, house: House, cases: list[UUID]
+) -> None:
+    stream = house.client.jetstream()
+    with witness_process(settings):
+        count = await witnessed(house)
+    await stream.delete_stream(LEDGER)
+
+    code, told = report(settings)
+
+    assert (code, told["witnessed"], told["whole"]) == (4, count, False)
+    assert [(each["where"], each["sequence"]) for each in told["findings"]] == [("stream", 1)]
+    assert "audit repair" in ictus(settings, "audit", "verify").stderr
+    async with house.database.acquire() as db:
+        await db.execute("DROP SCHEMA witness CASCADE")
+    assert ictus(settings, "audit", "verify").returncode == 6
+
+
 # One flipped byte
 
 Damage = Callable[[House, NatsServer], Awaitable[None]]

@@ -148,6 +148,25 @@ async def verify(means: Means) -> Report:
     return await Audit(means, log_name(ledger)).run()
 
 
+async def gone(means: Means) -> Report | None:
+    """The report on a server without a ledger: None where nothing was ever witnessed either."""
+    async with means.database.acquire() as db:
+        at = await rows.position(db)
+    if at is None:
+        return None
+    return Report(
+        whole=False,
+        ledger=at.ledger,
+        origin="",
+        key=notes.verifier_key(log_name(at.ledger), means.key.public),
+        witnessed=at.sequence,
+        root="",
+        head=0,
+        unwitnessed=0,
+        findings=(Finding("stream", 1, "there is no ledger on this NATS server any more"),),
+    )
+
+
 class Audit:
     """One reading of everything."""
 
