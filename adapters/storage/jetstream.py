@@ -71,9 +71,10 @@ class JetStreamLedger:
         """
         storing = create_task(sleep(0, 0))
         try:
-            async for batch in _batches(writes):
-                await storing
-                storing = create_task(self._store_batch(batch))
+            async with aclosing(_batches(writes)) as batches:
+                async for batch in batches:
+                    await storing
+                    storing = create_task(self._store_batch(batch))
         finally:
             sequence = await storing
         return sequence

@@ -109,8 +109,8 @@ def _in_order(arrived: list[Stored], expected: int) -> tuple[list[Stored], int, 
                 return stored, len(stored), True
             stored.append((sequence, content))
             expected += 1
-        elif status(content) in REQUEST_OVER:
-            unserved += int(header(content, UNSERVED) or 0)
+        elif status(content) in REQUEST_OVER and (left := header(content, UNSERVED)):
+            unserved += int(left)
         elif status(content) != HEARTBEAT:
             return stored, len(stored), True
     return stored, len(stored) + unserved, False
