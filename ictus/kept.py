@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from secrets import token_hex, token_urlsafe
+from secrets import choice, token_hex, token_urlsafe
 from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 from typing import Any
 
@@ -12,6 +12,8 @@ from adapters.storage.nkeys import load_nkey, new_seed
 
 HOST = "127.0.0.1"
 NKEYS = "nkeys"
+SERVER_PORTS = range(10_000, 32_768)
+"""Systems give connections ports above these."""
 
 
 def keep_ports(data: Path, *names: str) -> None:
@@ -57,9 +59,10 @@ def _is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket(AF_INET, SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """One that no connection takes for its own end before the server listens there."""
+    while not _is_free(port := choice(SERVER_PORTS)):
+        pass
+    return port
 
 
 def write_private(path: Path, text: str) -> None:
