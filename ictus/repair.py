@@ -14,10 +14,8 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from adapters.storage.blobs import open_blobs
 from adapters.storage.messages import JetStreamMessages
 from adapters.storage.nats_connection import connect
-from adapters.storage.nkeys import load_nkey
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.restore import make_ledger, put_durables, stream_names, write_messages
 from adapters.storage.streams import KEYS_BUCKET, LEDGER, STREAMS, Unfit, provision
@@ -33,8 +31,9 @@ from ictus.repaired import (
     lost_of,
     untouched,
 )
-from ictus.settings import BadSetting, NatsSettings, Settings
+from ictus.settings import BadSetting, Settings
 from ictus.supervisor import NotReady, Supervisor
+from ictus.wiring import connected, objects
 from workers.witness import audit, repair as plans, rows
 from workers.witness.audit import Report
 from workers.witness.notes import PublicKey, ledger_of
@@ -73,7 +72,7 @@ async def workshop(settings: Settings, source: str, key: PublicKey) -> AsyncIter
     async with Supervisor(settings.folder / "run") as supervisor:
         dsn = settings.postgres.dsn or await _started_postgres(supervisor, settings.folder)
         async with PostgresDatabase(dsn) as database:
-            yield Workshop(settings, _objects(settings, source), database, key)
+            yield Workshop(settings, objects(settings, source), database, key)
 
 
 class Workshop:
@@ -82,7 +81,7 @@ class Workshop:
     def __init__(
         self, settings: Settings, blobs: Blobs, database: Database, key: PublicKey
     ) -> None:
-        self._folder, self._nats = settings.folder, settings.nats
+        self._settings, self._folder = settings, settings.folder
         self._blobs, self._database, self._key = blobs, database, key
 
     async def repair(self) -> Outcome:
@@ -100,12 +99,12 @@ class Workshop:
         return await self._judge(plan, positions, found, known, aside)
 
     async def restore(self) -> Outcome:
-        if not self._nats.url and store(self._folder).joinpath(LEDGER).exists():
+        if not self._settings.nats.url and store(self._folder).joinpath(LEDGER).exists():
             raise Unfit(f"There is a ledger in {self._folder}: restore into an empty directory.")
         plan = await plans.plan(self._blobs, self._key, None)
         kept = await self._kept(plan)
         positions = latest(dict.fromkeys(DURABLE_SUBJECTS, plan.head) | kept.durables, {}, 0)
-        async with self._emptied() as client:
+        async with await self._emptied() as client:
             await self._write(client, plan, positions)
             await _must_equal(client, plan)
         lost = lost_of(plan, kept.known)
@@ -168,13 +167,16 @@ class Workshop:
 
     async def _write(self, client: Client, plan: Plan, positions: Mapping[str, int]) -> None:
         ledger = ledger_of(plan.checkpoint.origin)
-        await make_ledger(client, ledger, plan.origin, self._nats.replicas)
+        await make_ledger(client, ledger, plan.origin, self._settings.nats.replicas)
         await write_messages(client, plan.messages())
         subjects = {name: DURABLE_SUBJECTS[name] for name in positions}
         await put_durables(client, subjects, positions)
 
-    def _emptied(self) -> AbstractAsyncContextManager[Client]:
-        return connected(self._nats) if self._nats.url else served(self._folder)
+    async def _emptied(self) -> AbstractAsyncContextManager[Client]:
+        """The server to restore into: others run the one that is set, as whose admin we must come."""
+        if self._settings.nats.url:
+            return await connected(self._settings, "ictus-restore")
+        return served(self._folder)
 
     def _keep(self) -> Path:
         """A copy of the store before a server opens it, which would mend it in its own way."""
@@ -233,14 +235,6 @@ async def served(folder: Path) -> AsyncIterator[Client]:
         raise KeyboardInterrupt
 
 
-@asynccontextmanager
-async def connected(nats: NatsSettings) -> AsyncIterator[Client]:
-    """A server that others run, as the user that is set, who must be its admin."""
-    nkey = load_nkey(Path(nats.nkey)) if nats.nkey else None
-    async with await connect(nats.url, "ictus-restore", nkey) as client:
-        yield client
-
-
 def store(folder: Path) -> Path:
     """Where the embedded nats-server keeps its streams, a folder each."""
     return folder / "nats" / "jetstream" / STREAMS_ACCOUNT / "streams"
@@ -261,18 +255,6 @@ async def _started_postgres(supervisor: Supervisor, folder: Path) -> str:
     postgres = await asyncio.to_thread(embedded.prepare_postgres, folder)
     await supervisor.start(embedded.postgres_child(postgres))
     return postgres.dsn
-
-
-def _objects(settings: Settings, url: str) -> Blobs:
-    given = settings.blobs
-    return open_blobs(
-        url,
-        endpoint=given.endpoint,
-        access_key=given.access_key,
-        secret_key=given.secret_key,
-        region=given.region,
-        secure=given.secure,
-    )
 
 
 def _others() -> list[str]:

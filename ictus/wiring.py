@@ -66,15 +66,31 @@ def as_user(settings: Settings, user: str) -> Settings:
     return replace(settings, nats=replace(settings.nats, nkey=str(file)))
 
 
+async def connected(settings: Settings, name: str) -> Client:
+    """To the NATS server that is set, as the user that is set."""
+    nkey = load_nkey(Path(settings.nats.nkey)) if settings.nats.nkey else None
+    return await connect(settings.nats.url, name, nkey)
+
+
+def objects(settings: Settings, url: str) -> Blobs:
+    """The object store at `url`, by the login that is set."""
+    given = settings.blobs
+    return open_blobs(
+        url,
+        endpoint=given.endpoint,
+        access_key=given.access_key,
+        secret_key=given.secret_key,
+        region=given.region,
+        secure=given.secure,
+    )
+
+
 @asynccontextmanager
 async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
     """Raises Unavailable when NATS does not answer, PermissionError where `user` may not do it."""
     settings = as_user(settings, user)
-    nkey = load_nkey(Path(settings.nats.nkey)) if settings.nats.nkey else None
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            await connect(settings.nats.url, f"ictus-{user}", nkey)
-        )
+        client = await stack.enter_async_context(await connected(settings, f"ictus-{user}"))
         database = await stack.enter_async_context(PostgresDatabase(settings.postgres.dsn))
         vault = NatsVault(client, load_master_key(settings.master_key))
         yield House(
@@ -83,14 +99,7 @@ async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
             books=Books(JetStreamLedger(client), vault, SystemClock()),
             queue=JetStreamQueue(client),
             slots=BucketSlots(client),
-            blobs=open_blobs(
-                settings.blobs_url,
-                endpoint=settings.blobs.endpoint,
-                access_key=settings.blobs.access_key,
-                secret_key=settings.blobs.secret_key,
-                region=settings.blobs.region,
-                secure=settings.blobs.secure,
-            ),
+            blobs=objects(settings, settings.blobs_url),
             database=database,
         )
 

@@ -90,7 +90,9 @@ def _tell(report: "Report") -> None:
     if report.origin:
         tell(f"{report.witnessed} events compared in stream, postgres, tiles, archive and heads")
     else:
-        tell(f"{report.witnessed} events were witnessed: `ictus audit repair` restores them")
+        tell(
+            f"{report.witnessed} events were witnessed: `ictus audit repair` or `restore` brings them back"
+        )
     if report.unwitnessed:
         first = report.witnessed + 1
         tell(f"not witnessed yet: sequences {first} to {report.head}")

@@ -40,6 +40,22 @@ async def test_a_replay_brings_what_nats_py_brings(nats_client: Client) -> None:
     assert [seen[number] for number in (1, 999, 2000)] == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "settled", "ends"),
+    [
+        (b"NATS/1.0 100 Idle Heartbeat\r\n\r\n", 1, False),
+        (b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 7\r\n\r\n", 8, False),
+        (b"NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 0\r\n\r\n", 1, False),
+        (b"NATS/1.0 409 Consumer Deleted\r\n\r\n", 1, True),
+    ],
+    ids=["heartbeat", "timeout", "completed", "deleted"],
+)
+def test_a_status_settles_what_is_owed_or_ends_the_reading(
+    said: bytes, settled: int, ends: bool
+) -> None:
+    assert replays._in_order([(5, b"e"), (0, said)], 5) == ([(5, b"e")], settled, ends)
+
+
 async def test_a_slow_reader_is_sent_no_more_than_it_asked_for_and_loses_nothing(
     nats_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
