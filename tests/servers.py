@@ -2,12 +2,14 @@
 
 import asyncio
 import subprocess
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from signal import SIGKILL
 
 from msgspec.structs import replace
 
+from benchmarks.faulty.cluster import node_child
 from ictus.embedded import Nats, Postgres, nats_child, postgres_child
 from ictus.supervisor import Child, command, opened_log, wait_ready
 
@@ -87,3 +89,23 @@ def _in_a_loop(coroutine: Coroutine[None, None, None]) -> None:
     """In a thread, since a test's own event loop may be running in this one."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, coroutine).result()
+
+
+@contextmanager
+def cluster_of(nodes: Sequence[Nats]) -> Iterator[list[NatsServer]]:
+    """These nodes as a cluster, all started before any is waited for."""
+    servers = [NatsServer(node) for node in nodes]
+    with ExitStack() as stack:
+        for number, server in enumerate(servers):
+            server.child = node_child(nodes[number], number)
+            server.launch()
+            stack.callback(stop, server)
+        for server in servers:
+            server.wait()
+        yield servers
+
+
+def stop(server: NatsServer) -> None:
+    """Also twice."""
+    if server.process.returncode is None:
+        server.stop()

@@ -1,7 +1,7 @@
 """Provisioned ledgers: in memory, on a server alone, on a cluster, behind a line that loses."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,10 @@ from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.memory import MemoryLedger
 from adapters.storage.nats_connection import connect, patiently
 from adapters.storage.streams import LEDGER, provision
-from benchmarks.faulty.cluster import node_child, prepare_cluster
+from benchmarks.faulty.cluster import prepare_cluster
 from commands.ports import Ledger
 from tests.contracts.lossy import LossyLine
-from tests.servers import NatsServer
+from tests.servers import NatsServer, cluster_of
 
 
 @pytest.fixture
@@ -29,15 +29,7 @@ async def nats_client(fresh_nats: NatsServer) -> AsyncIterator[Client]:
 @pytest.fixture(scope="session")
 def nats_cluster(server_folder: Path) -> Iterator[list[NatsServer]]:
     """Three nodes shared by all tests: one that kills a node must restart it."""
-    prepared = prepare_cluster(server_folder / "cluster")
-    nodes = [NatsServer(node) for node in prepared]
-    with ExitStack() as stack:
-        for number, node in enumerate(nodes):
-            node.child = node_child(prepared[number], number)
-            node.launch()
-            stack.callback(node.stop)
-        for node in nodes:
-            node.wait()
+    with cluster_of(prepare_cluster(server_folder / "cluster")) as nodes:
         yield nodes
 
 

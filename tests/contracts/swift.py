@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from adapters.storage.blobs import open_blobs
+from commands.ports import Blobs
 from ictus.embedded import answers_ok
 from ictus.kept import HOST, free_port
 from ictus.supervisor import Child
@@ -110,6 +112,17 @@ class Swift:
             server.launch()
         for server in self.servers:
             server.wait()
+
+    def blobs(self, url: str, secret_key: str = SECRET_KEY) -> Blobs:
+        """The bucket of `url`, which need not be there."""
+        return open_blobs(
+            url,
+            endpoint=self.endpoint,
+            access_key=ACCESS_KEY,
+            secret_key=secret_key,
+            region=REGION,
+            secure=False,
+        )
 
     def stop(self) -> None:
         """By SIGKILL: it is thrown away."""

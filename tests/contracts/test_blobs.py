@@ -12,7 +12,7 @@ import pytest
 from adapters.storage.blobs import DirectoryBlobs, open_blobs
 from adapters.storage.memory import MemoryBlobs
 from commands.ports import Blobs, Missing, Unavailable
-from tests.contracts.swift import ACCESS_KEY, REGION, SECRET_KEY, Swift
+from tests.contracts.swift import Swift
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +23,6 @@ def swift(server_folder: Path) -> Iterator[Swift]:
     swift.stop()
 
 
-def on_s3(swift: Swift, url: str, secret_key: str = SECRET_KEY) -> Blobs:
-    return open_blobs(
-        url,
-        endpoint=swift.endpoint,
-        access_key=ACCESS_KEY,
-        secret_key=secret_key,
-        region=REGION,
-        secure=False,
-    )
-
-
 @pytest.fixture(params=["memory", "directory", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     match request.param:
@@ -42,7 +31,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
         case "directory":
             return open_blobs(f"file://{tmp_path}/objects")
         case _:
-            return on_s3(request.getfixturevalue("swift"), f"s3://b-{uuid4().hex}/some/prefix")
+            return request.getfixturevalue("swift").blobs(f"s3://b-{uuid4().hex}/some/prefix")
 
 
 async def listed(blobs: Blobs, prefix: str) -> list[str]:
@@ -154,7 +143,7 @@ async def test_a_directory_that_cannot_be_written_is_unavailable(tmp_path: Path)
 
 async def test_two_prefixes_of_a_bucket_do_not_see_each_other(swift: Swift) -> None:
     bucket = f"b-{uuid4().hex}"
-    one, other = on_s3(swift, f"s3://{bucket}/one"), on_s3(swift, f"s3://{bucket}")
+    one, other = swift.blobs(f"s3://{bucket}/one"), swift.blobs(f"s3://{bucket}")
 
     await one.put("abc", b"x")
 
@@ -163,14 +152,14 @@ async def test_two_prefixes_of_a_bucket_do_not_see_each_other(swift: Swift) -> N
 
 
 async def test_a_wrong_secret_is_unavailable_and_not_missing(swift: Swift) -> None:
-    blobs = on_s3(swift, f"s3://b-{uuid4().hex}", secret_key="wrong")
+    blobs = swift.blobs(f"s3://b-{uuid4().hex}", secret_key="wrong")
 
     with pytest.raises(Unavailable, match=r"AccessDenied|SignatureDoesNotMatch"):
         await blobs.get("abc")
 
 
 async def test_a_store_that_went_away_is_unavailable_until_it_is_back(swift: Swift) -> None:
-    blobs = on_s3(swift, f"s3://b-{uuid4().hex}")
+    blobs = swift.blobs(f"s3://b-{uuid4().hex}")
     await blobs.put("abc", b"x")
 
     swift.proxy.kill()

@@ -15,14 +15,14 @@ from adapters.storage import nats_connection
 from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.nats_connection import Answer, connect, patiently, publish
 from adapters.storage.streams import LEDGER, STREAMS, Unfit, provision
-from benchmarks.faulty.cluster import name_of, node_child, prepare_cluster
+from benchmarks.faulty.cluster import name_of, prepare_cluster
 from benchmarks.faulty.fates import Rates, Schedule
 from benchmarks.faulty.proxy import FaultProxy
 from commands.ports import Conflict
 from domain.identity import subject, subject_filter
 from ictus.embedded import Nats, prepare_nats
 from tests.contracts.writing import commit_to, event, followed, insist, new_request, notices
-from tests.servers import NatsServer
+from tests.servers import NatsServer, cluster_of, stop
 
 Start = Callable[[Sequence[Nats]], list[NatsServer]]
 ORPHAN_SECONDS_MAX = 90.0
@@ -34,23 +34,14 @@ def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def started(prepared: Sequence[Nats]) -> list[NatsServer]:
-            servers = [NatsServer(node) for node in prepared]
-            for number, server in enumerate(servers):
-                if len(prepared) > 1:
-                    server.child = node_child(prepared[number], number)
-                server.launch()
-                stack.callback(stop, server)
-            for server in servers:
-                server.wait()
+            if len(prepared) > 1:
+                return stack.enter_context(cluster_of(prepared))
+            (alone,) = servers = [NatsServer(node) for node in prepared]
+            alone.restart()
+            stack.callback(stop, alone)
             return servers
 
         yield started
-
-
-def stop(server: NatsServer) -> None:
-    """Also twice."""
-    if server.process.returncode is None:
-        server.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from pathlib import Path
 from shutil import copytree, rmtree
 from uuid import uuid4
@@ -14,14 +14,14 @@ import pytest
 from msgspec.structs import replace
 from nats.aio.client import Client
 
-from adapters.storage.blobs import DirectoryBlobs, open_blobs
+from adapters.storage.blobs import DirectoryBlobs
 from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.messages import JetStreamMessages
 from adapters.storage.nats_connection import connect
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.queue import JetStreamQueue
 from adapters.storage.streams import KEYS_BUCKET, LEDGER, Unfit, check_durability, provision
-from benchmarks.faulty.cluster import node_child, prepare_cluster
+from benchmarks.faulty.cluster import prepare_cluster
 from commands.ports import Damaged
 from ictus.embedded import Nats
 from ictus.repair import (
@@ -37,7 +37,7 @@ from projections import PROJECTIONS, runner
 from tests.contracts.swift import ACCESS_KEY, REGION, SECRET_KEY, Swift
 from tests.contracts.writing import commit_to, new_request
 from tests.givens import Given
-from tests.servers import NatsServer
+from tests.servers import cluster_of
 from tests.workers.witnessing import KEY, flip, flipped, means_of, verify, witness, write
 from workers.witness.notes import verifier_key
 from workers.witness.stream import Stored
@@ -387,14 +387,7 @@ async def test_objects_on_s3_become_the_ledger_of_an_empty_cluster(
             replicas=len(cluster),
         ),
     )
-    copies = open_blobs(
-        bucket,
-        endpoint=swift.endpoint,
-        access_key=ACCESS_KEY,
-        secret_key=SECRET_KEY,
-        region=REGION,
-        secure=False,
-    )
+    copies = swift.blobs(bucket)
     async for name in objects(settings).keys("witness/"):
         await copies.put(name, await objects(settings).get(name))
 
@@ -424,12 +417,5 @@ def swift(server_folder: Path, tmp_path: Path) -> Iterator[Swift]:
 def cluster(tmp_path: Path) -> Iterator[list[Nats]]:
     """Three empty nodes."""
     nodes = prepare_cluster(tmp_path / "cluster")
-    servers = [NatsServer(node) for node in nodes]
-    with ExitStack() as stack:
-        for number, server in enumerate(servers):
-            server.child = node_child(nodes[number], number)
-            server.launch()
-            stack.callback(server.stop)
-        for server in servers:
-            server.wait()
+    with cluster_of(nodes):
         yield nodes
