@@ -12,7 +12,7 @@ PROJECTIONS = {
     for projection in (
         Projection("dataset", 1, dataset.DDL, dataset.apply),
         Projection("history", 1, history.DDL, history.apply),
-        Projection("inbox", 1, inbox.DDL, inbox.apply),
+        Projection("inbox", 2, inbox.DDL, inbox.apply),
         Projection("people", 1, people.DDL, people.apply),
         Projection("quality", 2, quality.DDL, quality.apply),
     )

@@ -236,6 +236,22 @@ class Given:
         state = await self.state(case)
         await self.on(case, *cases.confirm_label(state, cause, evidence, await self._owner(case)))
 
+    async def linked(self, case: UUID, other: UUID) -> Recorded:
+        """Both cases say that they are one patient's; the event of the second."""
+        by = await self._owner(case)
+        await self.on(case, cases.Linked(other=other, suggested="clinician", by=by))
+        return await self.on(other, cases.Linked(other=case, suggested="clinician", by=by))
+
+    async def withdrawn(self, case: UUID, reason: cases.Withdrawal = "consent") -> Recorded:
+        return await self.on(case, cases.Withdrawn(reason=reason))
+
+    async def erased(self, case: UUID) -> Recorded:
+        """Asked for and done; the case's objects are gone."""
+        asked = await self.withdrawn(case, "erasure")
+        for key in [key for key in self.objects if key[0] == str(case)]:
+            del self.objects[key]
+        return await self.on(case, cases.Erased(withdrawal=asked.id))
+
     async def answered_case(
         self, by: UUID, top: Cause = "cardioembolic", images: int = 1, abstains: bool = False
     ) -> UUID:

@@ -20,6 +20,7 @@ BY_NAME = {
     "Damaged": UNVERIFIED,
     "Erased": NOT_FOUND,
     "Missing": NOT_FOUND,
+    "NotConfirmed": USAGE,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,
