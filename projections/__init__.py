@@ -10,7 +10,7 @@ from projections.projection import Projection
 PROJECTIONS = {
     projection.name: projection
     for projection in (
-        Projection("dataset", 1, dataset.DDL, dataset.apply),
+        Projection("dataset", 2, dataset.DDL, dataset.apply),
         Projection("history", 1, history.DDL, history.apply),
         Projection("inbox", 2, inbox.DDL, inbox.apply),
         Projection("people", 1, people.DDL, people.apply),

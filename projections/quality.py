@@ -23,9 +23,9 @@ from domain.events import Recorded
 from domain.model import Registered
 from domain.stroke import CAUSES, LEVEL_INSTRUMENTAL
 from projections import cursor
-from projections.groups import DIMENSIONS, Dimension, Group, Seconds, Tally, everything, grouped
 from projections.measures import Agreement, Share, agreement, wilson
 from projections.projection import Change, execute
+from projections.strata import DIMENSIONS, Dimension, Group, Seconds, Tally, everything, grouped
 
 # `said` is the one cause a model chose, `abstained` where it chose none, or why it declined; the
 # view keeps each model's last word in each case. `channel` is how the images it saw had come.

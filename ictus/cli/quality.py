@@ -9,9 +9,9 @@ from cyclopts import Parameter
 from ictus.cli.options import Data, Json, house, put_json, put_table
 
 if TYPE_CHECKING:
-    from projections.groups import Group
     from projections.measures import Agreement, Share
     from projections.quality import Report
+    from projections.strata import Group
 
 Dimension = Literal["model", "channel", "images", "level"]
 Row = list[object]
@@ -32,7 +32,9 @@ def split(_: object, tokens: Sequence[Any]) -> tuple[Dimension, ...]:
 
 def quality(
     *,
-    by: Annotated[tuple[Dimension, ...], Parameter(converter=split, negative="", show_default=",".join)] = (
+    by: Annotated[
+        tuple[Dimension, ...], Parameter(converter=split, negative="", show_default=",".join)
+    ] = (
         "model",
         "level",
     ),
