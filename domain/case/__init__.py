@@ -12,6 +12,7 @@ from domain.case.decisions import (
     needs_prediction,
     place_card,
     record_ingestion,
+    record_label,
     record_prediction,
     submit_image,
 )
@@ -88,6 +89,7 @@ __all__ = [
     "needs_prediction",
     "place_card",
     "record_ingestion",
+    "record_label",
     "record_prediction",
     "submit_image",
 ]

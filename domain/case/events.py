@@ -1,5 +1,6 @@
 """What can happen to a case: each event under the name and version in its tag."""
 
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -181,8 +182,8 @@ class AnswerDelivered(Happened, frozen=True, tag="case.answer-delivered.v1"):
 
 
 class LabelConfirmed(Happened, frozen=True, tag="case.label-confirmed.v1"):
-    """The final cause as `rater` knows it; `blinded` when no answer existed yet: one that was
-    composed may be visible before its delivery is recorded."""
+    """The final cause as `rater` knew it on the day `at`; `blinded` when no answer existed yet: one
+    that was composed may be visible before its delivery is recorded."""
 
     cause: Cause
     level: int
@@ -191,13 +192,14 @@ class LabelConfirmed(Happened, frozen=True, tag="case.label-confirmed.v1"):
     blinded: bool
     stage: Stage | None = None
     confidence: Confidence | None = None
+    at: date | None = None
 
 
 class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
     """Replaces the label event `supersedes`, which stays in the history."""
 
     supersedes: UUID
-    reason: Literal["changed-by-rater"]
+    reason: Literal["changed-by-rater", "another-rater"]
     cause: Cause
     level: int
     evidence: tuple[Evidence, ...]
@@ -205,6 +207,7 @@ class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
     blinded: bool
     stage: Stage | None = None
     confidence: Confidence | None = None
+    at: date | None = None
 
 
 CaseEvent = (
