@@ -14,7 +14,7 @@ from domain.stroke import Answer, Cause, Confidence, Evidence, Modality, Stage
 NAME = "case"
 
 Origin = Literal["bot", "import", "demo"]
-Channel = Literal["photo", "document"]
+Channel = Literal["photo", "document", "file"]
 Joined = Literal["first", "album", "window", "reply", "split"]
 Source = Literal["screenshot", "screen-photo", "unknown"]
 Opinion = Literal["agree", "unsure"] | Cause
@@ -49,7 +49,8 @@ class Opened(Happened, frozen=True, tag="case.opened.v1"):
 
 
 class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
-    """An image arrived. `file` is its sealed address (`telegram:<file id>`), `sent` when it was sent."""
+    """An image arrived. `file` is its sealed address (`telegram:<file id>`, `kept:<case>/<sha256>`), `sent`
+    when it was sent, or the day it was taken where existing data says so."""
 
     item: UUID
     channel: Channel
