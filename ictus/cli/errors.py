@@ -15,6 +15,7 @@ BY_NAME = {
     "AlreadyRunning": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,
+    "BadManifest": USAGE,
     "BadTime": USAGE,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
