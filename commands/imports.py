@@ -21,7 +21,7 @@ from commands.ports import Blobs
 from commands.transact import Books, from_outside
 from domain import case as decisions
 from domain.case import Case, Fact, LabelConfirmed
-from domain.errors import Refused
+from domain.errors import IsErased, Refused
 from domain.events import CASE, Request, fold
 from domain.identity import Instant, event_id
 from domain.stroke import Cause, Confidence, Evidence, Modality, Stage
@@ -35,6 +35,10 @@ class Changed(Refused):
 
 class AnotherPatient(Refused):
     """This case was taken in for another patient."""
+
+
+class IsWithdrawn(Refused):
+    """This case was withdrawn: nothing new comes into it."""
 
 
 class Label(Struct, frozen=True, kw_only=True):
@@ -88,7 +92,7 @@ class Place(NamedTuple):
 
 
 async def place_of(books: Books, existing: Existing) -> Place:
-    """Raises AnotherPatient, Unavailable."""
+    """Raises AnotherPatient, IsErased, Unavailable."""
     site = existing.site
     derive = books.vault.derive
     case = await derive("import-case", site, existing.key)
@@ -101,13 +105,22 @@ async def place_of(books: Books, existing: Existing) -> Place:
         state=fold(CASE, past),
         events=frozenset(recorded.id for recorded in past),
     )
+    if place.state.closed:
+        raise IsErased
     if place.state.opened and place.state.opened.patient != place.patient:
         raise AnotherPatient
     return place
 
 
 async def brings_news(books: Books, place: Place, facts: Facts, pictures: Pictures) -> bool:
-    """Whether `take_in` would change anything; it changes nothing itself."""
+    """Whether `take_in` would change anything; it changes nothing itself. Raises IsWithdrawn."""
+    news = await _is_news(books, place, facts, pictures)
+    if news and place.state.withdrawn:
+        raise IsWithdrawn
+    return news
+
+
+async def _is_news(books: Books, place: Place, facts: Facts, pictures: Pictures) -> bool:
     state = place.state
     if state.opened is None or any([await _is_new(books, place, each) for each in pictures]):
         return True

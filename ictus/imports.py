@@ -85,10 +85,9 @@ async def _import(house: House, row: Row, folder: Path, dry_run: bool) -> Outcom
         await asyncio.to_thread(_picture, folder, file, modality) for file, modality in row.images
     ]
     place = await imports.place_of(books, existing)
-    if dry_run:
-        news = await imports.brings_news(books, place, existing.facts, pictures)
-    else:
-        news = await imports.take_in(books, house.blobs, existing, place, pictures)
+    news = await imports.brings_news(books, place, existing.facts, pictures)
+    if news and not dry_run:
+        await imports.take_in(books, house.blobs, existing, place, pictures)
     return Outcome(
         line=row.line,
         key=existing.key,
@@ -134,5 +133,6 @@ def _not_taken(
 
 
 def _word(kind: type[Exception]) -> str:
-    """`AnotherPatient` as `another-patient`."""
-    return re.sub(r"(?<!^)(?=[A-Z][a-z])", "-", kind.__name__).lower()
+    """`AnotherPatient` as `another-patient`, `IsErased` as `erased`."""
+    name = kind.__name__.removeprefix("Is")
+    return re.sub(r"(?<!^)(?=[A-Z][a-z])", "-", name).lower()

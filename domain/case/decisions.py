@@ -9,6 +9,7 @@ from domain.case.events import (
     CardPlaced,
     CaseEvent,
     ContextGiven,
+    Erased,
     Fact,
     ImagesMoved,
     ImageSubmitted,
@@ -16,13 +17,17 @@ from domain.case.events import (
     Label,
     LabelConfirmed,
     LabelRevised,
+    Linked,
     Opened,
     Opinion,
     OpinionGiven,
     Prediction,
+    Suggestion,
+    Withdrawal,
+    Withdrawn,
 )
 from domain.case.state import Case
-from domain.errors import NoSuchCase, NotYours
+from domain.errors import IsErased, NoSuchCase, NotYours, Refused
 from domain.stroke import Cause, Evidence, label_level
 
 
@@ -38,7 +43,7 @@ def submit_image(case: Case, opening: Opened, image: ImageSubmitted) -> list[Cas
 
 def record_ingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
     """Ingest speaks once about an image; about one that has left the case it says nothing."""
-    image = case.images.get(outcome.item)
+    image = None if case.closed else case.images.get(outcome.item)
     return [outcome] if image is not None and image.outcome is None else []
 
 
@@ -73,7 +78,7 @@ def give_opinion(case: Case, opinion: Opinion, by: UUID) -> list[CaseEvent]:
 
 def needs_prediction(case: Case, model: UUID) -> bool:
     """All images ingested, at least one usable, and nothing said yet about exactly these inputs."""
-    if case.opened is None or case.waiting or not case.usable:
+    if case.opened is None or case.closed or case.waiting or not case.usable:
         return False
     said = case.prediction
     return said is None or (said.inputs, said.af, said.model) != (case.inputs, case.af, model)
@@ -89,17 +94,19 @@ def record_prediction(case: Case, prediction: Prediction) -> list[CaseEvent]:
 
 def compose_answer(case: Case, answer: AnswerComposed) -> list[CaseEvent]:
     """One answer per prediction; a prediction that was overtaken is not answered any more."""
-    if answer.prediction != case.prediction_id:
+    if case.closed or answer.prediction != case.prediction_id:
         return []
     return [] if case.answer and case.answer.prediction == answer.prediction else [answer]
 
 
 def place_card(case: Case, placed: CardPlaced) -> list[CaseEvent]:
-    return [] if case.card and case.card.card == placed.card else [placed]
+    known = case.card is not None and case.card.card == placed.card
+    return [] if case.closed or known else [placed]
 
 
 def deliver_answer(case: Case, delivered: AnswerDelivered) -> list[CaseEvent]:
-    return [] if delivered.answer in case.delivered else [delivered]
+    known = delivered.answer in case.delivered
+    return [] if case.closed or known else [delivered]
 
 
 def confirm_label(
@@ -140,9 +147,33 @@ def _said(label: Label) -> dict[str, Any]:
     return {name: getattr(label, name) for name in said}
 
 
-def must_belong_to(case: Case, person: UUID) -> None:
-    """Raises NoSuchCase, NotYours."""
+def link(case: Case, other: UUID, suggested: Suggestion, by: UUID | None) -> list[CaseEvent]:
+    """The case's own half: the same is decided for `other`."""
+    must_belong_to(case, by)
+    return [] if other in case.linked else [Linked(other=other, suggested=suggested, by=by)]
+
+
+def withdraw(case: Case, reason: Withdrawal, by: UUID | None) -> list[CaseEvent]:
+    """Once; but a withdrawn case may still be erased, and a case whose erasure was asked for is
+    withdrawn already."""
     if case.opened is None:
         raise NoSuchCase
-    if not case.belongs_to(person):
+    so_already = case.closed or (case.withdrawn is not None and reason != "erasure")
+    return [] if so_already else [Withdrawn(reason=reason, by=by)]
+
+
+def record_erasure(case: Case) -> list[CaseEvent]:
+    """What was asked for is done. Raises Refused when it was not asked for."""
+    if not case.closed or case.withdrawn_id is None:
+        raise Refused("The erasure of this case was not asked for.")
+    return [] if case.erased else [Erased(withdrawal=case.withdrawn_id)]
+
+
+def must_belong_to(case: Case, person: UUID | None) -> None:
+    """Nobody is the operator, to whom all cases do. Raises NoSuchCase, NotYours, IsErased."""
+    if case.opened is None:
+        raise NoSuchCase
+    if person is not None and not case.belongs_to(person):
         raise NotYours
+    if case.closed:
+        raise IsErased

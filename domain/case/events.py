@@ -18,6 +18,8 @@ Channel = Literal["photo", "document", "file"]
 Joined = Literal["first", "album", "window", "reply", "split"]
 Source = Literal["screenshot", "screen-photo", "unknown"]
 Opinion = Literal["agree", "unsure"] | Cause
+Suggestion = Literal["clinician", "near-duplicate"]
+Withdrawal = Literal["consent", "wrong-patient", "not-usable", "erasure"]
 Reason = Literal[
     "empty",
     "not-an-image",
@@ -211,6 +213,28 @@ class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
     at: date | None = None
 
 
+class Linked(Happened, frozen=True, tag="case.linked.v1"):
+    """The same patient as in the case `other`; both cases say so in one batch. `by` is a person,
+    nobody for the operator; `suggested` says who or what thought of it first."""
+
+    other: UUID
+    suggested: Suggestion
+    by: UUID | None = None
+
+
+class Withdrawn(Happened, frozen=True, tag="case.withdrawn.v1"):
+    """No dataset has the case from here on; `erasure` says that its erasure was asked for as well."""
+
+    reason: Withdrawal
+    by: UUID | None = None
+
+
+class Erased(Happened, frozen=True, tag="case.erased.v1"):
+    """The case's key was destroyed and its objects deleted, as asked by the event `withdrawal`."""
+
+    withdrawal: UUID
+
+
 CaseEvent = (
     Opened
     | ImageSubmitted
@@ -227,6 +251,9 @@ CaseEvent = (
     | AnswerDelivered
     | LabelConfirmed
     | LabelRevised
+    | Linked
+    | Withdrawn
+    | Erased
 )
 Label = LabelConfirmed | LabelRevised
 Ingestion = ImageIngested | ImageRejected | ImageQuarantined

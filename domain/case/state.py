@@ -12,6 +12,7 @@ from domain.case.events import (
     CardPlaced,
     CaseEvent,
     ContextGiven,
+    Erased,
     ImageIngested,
     ImageQuarantined,
     ImageRejected,
@@ -21,11 +22,13 @@ from domain.case.events import (
     Label,
     LabelConfirmed,
     LabelRevised,
+    Linked,
     Opened,
     OpinionGiven,
     Prediction,
     PredictionDeclined,
     PredictionProduced,
+    Withdrawn,
 )
 from domain.stroke import Answer
 
@@ -56,6 +59,15 @@ class Case(Struct, frozen=True):
     opinion: OpinionGiven | None = None
     label: Label | None = None
     label_id: UUID | None = None
+    linked: tuple[UUID, ...] = ()
+    withdrawn: Withdrawn | None = None
+    withdrawn_id: UUID | None = None
+    erased: bool = False
+
+    @property
+    def closed(self) -> bool:
+        """Its erasure was asked for: nothing more may enter."""
+        return self.withdrawn is not None and self.withdrawn.reason == "erasure"
 
     @property
     def waiting(self) -> tuple[UUID, ...]:
@@ -114,6 +126,12 @@ def evolve(case: Case, event: CaseEvent, event_id: UUID) -> Case:
             return _with_delivery(case, event)
         case LabelConfirmed() | LabelRevised():
             return replace(case, label=event, label_id=event_id)
+        case Linked():
+            return replace(case, linked=(*case.linked, event.other))
+        case Withdrawn():
+            return replace(case, withdrawn=event, withdrawn_id=event_id)
+        case Erased():
+            return replace(case, erased=True)
         case _:
             assert_never(event)
 

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from adapters.storage.memory import MemoryBlobs, MemoryLedger, MemoryVault
-from commands import imports
-from commands.imports import AnotherPatient, Changed, Existing, Label, Picture
-from commands.ports import Erased
-from commands.transact import Books
+from commands import cases, imports
+from commands.imports import AnotherPatient, Changed, Existing, IsWithdrawn, Label, Picture
+from commands.transact import Books, from_outside
 from domain.case import Case, ContextGiven, Fact, ImageSubmitted, LabelConfirmed, LabelRevised
+from domain.errors import IsErased
 from domain.events import CASE, Recorded, fold
 from domain.sealed import additional_data, sealed_fields
 from workers.ingest.pipeline import Refused as Unfit
@@ -250,13 +252,23 @@ async def test_what_its_site_calls_it_is_kept_nowhere(world: World) -> None:
     assert [word for word in ("N-0017", "Pseudonym", "Rater A") if word in told] == []
 
 
-async def test_an_erased_case_stays_erased(world: World) -> None:
+async def test_nothing_new_comes_into_a_withdrawn_case_and_an_erased_one_stays_erased(
+    world: World,
+) -> None:
     await world.take_in(pictures=TWO)
     case = (await world.story())[0].aggregate_id
-    await world.vault.destroy(f"case/{case}")
+    books = Books(world.ledger, world.vault, Stopped())
+    request = partial(from_outside, books, actor="system", role="test")
 
-    with pytest.raises(Erased):
-        await world.take_in(ROW, [picture(b"third")])
+    await cases.withdraw(books, request(uuid4()), case, "consent")
+    assert not await world.take_in(pictures=TWO)
+    with pytest.raises(IsWithdrawn):
+        await world.take_in(pictures=[picture(b"third")])
+
+    await cases.erase(books, world.blobs, request(uuid4()), case)
+    with pytest.raises(IsErased):
+        await world.take_in(pictures=TWO)
+    assert await world.keys() == []
 
 
 # What ingest does with it
