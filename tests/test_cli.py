@@ -96,6 +96,7 @@ async def furnished(empty: Ictus) -> Ictus:
         "events --from 0",
         "invite --uses 0",
         "invite --role king",
+        "import manifest.csv",
         "doctor --bogus",
         "dataset build",
         "case withdraw K7-4F2Q",
