@@ -32,7 +32,9 @@ def split(_: object, tokens: Sequence[Any]) -> tuple[Dimension, ...]:
 
 def quality(
     *,
-    by: Annotated[tuple[Dimension, ...], Parameter(converter=split, negative="", show_default=",".join)] = (
+    by: Annotated[
+        tuple[Dimension, ...], Parameter(converter=split, negative="", show_default=",".join)
+    ] = (
         "model",
         "level",
     ),
