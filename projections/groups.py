@@ -1,134 +1,136 @@
-"""What the models said of groups of cases, and how right that was where the truth is known."""
+"""Who is one patient: cases of the same patient id, joined further by links, and their split.
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Literal, TypeVar, get_args
+A group is decided by one of its cases: its earliest at a held-out site, so that nobody is trained on
+who is kept for testing elsewhere, or else its earliest of all. A later link thus moves the later
+case. Groups do not depend on the order in which members are given.
+"""
 
-from msgspec import Struct
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import chain
+from typing import NamedTuple
+from uuid import UUID
 
-from domain.stroke import CAUSES, LEVEL_INSTRUMENTAL
-from projections.measures import (
-    UNDETERMINED,
-    Accuracy,
-    Agreement,
-    Share,
-    accuracy,
-    agreement,
-    wilson,
-)
+from projections.rows import Split
+from projections.spec import Spec
 
-Dimension = Literal["model", "channel", "images", "level"]
-DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+TRAIN_PERMILLE, VALIDATION_PERMILLE = 700, 850
 
-Word = TypeVar("Word", bound=Hashable)
-Key = tuple[str | int | None, ...]
-"""A value for each dimension; None where the groups do not differ by it."""
-
-Seconds = Mapping[Key, Sequence[float] | None]
-"""The 50th and 95th percentile by group."""
+Mention = tuple[int, str]
+"""An event: its sequence and its id."""
 
 
-class Tally(Struct, frozen=True):
-    """So many cases alike, of which so many have a `blinded` label: one given before any answer."""
+class Member(NamedTuple):
+    """A case as far as groups go; `links` are (other case, the event that said so)."""
 
-    model: str | None
-    channel: str | None
-    images: int | None
-    said: str
-    label: str | None
-    level: int | None
-    cases: int
-    blinded: int
+    case: UUID
+    patient: UUID
+    site: str
+    opened: Mention
+    links: tuple[tuple[UUID, Mention], ...] = ()
 
 
-class Group(Struct, frozen=True, kw_only=True):
-    """Each model's last word in each case; a case that two models saw counts twice.
+class Group(NamedTuple):
+    """What a case is told by the case that decides for it: the patient id that stands for the whole
+    group, the split, and the events that made it so: the links between them and its opening."""
 
-    `of` names the group, such as {"channel": "photo"}; a `level` of None holds the cases without a
-    label. `said` counts the words: a cause, abstained, not-applicable, out-of-distribution, failed;
-    `answered` those that were a cause. `labelled`: cases whose label counts here, of all such cases
-    whatever their label; in groups by level any label counts, else those of level 2 or more.
-    `accuracy` and `agreement` are over those of them where the model said one cause and the label
-    is a determined one; `left_out` counts the others by reason. Seconds run from when the first
-    photo was sent to the case's first answer, for the model that gave it; None while there is none.
-    """
-
-    of: dict[str, str | int | None]
-    cases: int
-    said: dict[str, int]
-    answered: int
-    abstained: Share
-    labelled: Share
-    blinded: int
-    left_out: dict[str, int]
-    accuracy: tuple[Accuracy, ...]
-    agreement: Agreement
-    seconds_p50: float | None
-    seconds_p95: float | None
+    patient: UUID
+    split: Split
+    events: tuple[Mention, ...]
 
 
-def grouped(
-    by: Sequence[Dimension], tallies: Iterable[Tally], seconds: Seconds
-) -> tuple[Group, ...]:
-    """In the order of their names and numbers, cases without a label last."""
-    groups: defaultdict[Key, list[Tally]] = defaultdict(list)
-    alike: Counter[Key] = Counter()
-    for tally in tallies:
-        key = (tally.model, tally.channel, tally.images)
-        groups[*key, tally.level if "level" in by else None].append(tally)
-        alike[key] += tally.cases
-    keys = sorted(groups, key=lambda key: [(one is None, one or 0) for one in key])
-    return tuple(_group(by, key, groups[key], alike[key[:-1]], seconds) for key in keys)
+def groups(members: Iterable[Member], spec: Spec) -> dict[UUID, Group]:
+    """By case."""
+    known = {member.case: member for member in members}
+    deciding = _deciding(known.values(), spec)
+    paths = _paths(known, deciding, spec)
+    return {
+        case: _group(member, *paths.get(member.patient, (deciding[member.patient], ())), spec)
+        for case, member in known.items()
+    }
 
 
-def everything(tallies: Sequence[Tally], seconds: Seconds) -> Group:
-    """All cases as one group, which may be empty."""
-    of = sum(tally.cases for tally in tallies)
-    return _group((), (None,) * len(DIMENSIONS), tallies, of, seconds)
+def split_of(case: UUID, salt: str) -> Split:
+    """By the case that decides for the group, so that more cases move nobody."""
+    permille = int.from_bytes(sha256(salt.encode() + case.bytes).digest()) % 1000
+    if permille < TRAIN_PERMILLE:
+        return "train"
+    return "validation" if permille < VALIDATION_PERMILLE else "test"
 
 
-def _group(
-    by: Sequence[Dimension], key: Key, tallies: Sequence[Tally], of: int, seconds: Seconds
-) -> Group:
-    cases, words = sum(one.cases for one in tallies), _counted(tallies, lambda one: one.said)
-    level_min = 0 if "level" in by else LEVEL_INSTRUMENTAL
-    labelled = [one for one in tallies if one.level is not None and one.level >= level_min]
-    pairs = _counted(labelled, _said_and_label)
-    p50, p95 = seconds.get(key) or (None, None)
-    return Group(
-        of={name: value for name, value in zip(DIMENSIONS, key, strict=True) if name in by},
-        cases=cases,
-        said=words,
-        answered=sum(count for word, count in words.items() if word in CAUSES),
-        abstained=wilson(words.get("abstained", 0), cases),
-        labelled=wilson(sum(one.cases for one in labelled), of),
-        blinded=sum(one.blinded for one in labelled),
-        left_out=_counted(labelled, _why_left_out),
-        accuracy=accuracy(pairs),
-        agreement=agreement(pairs),
-        seconds_p50=p50,
-        seconds_p95=p95,
+def _group(member: Member, decider: Member, path: tuple[Mention, ...], spec: Spec) -> Group:
+    held_out = decider.site in spec.hold_out_sites
+    split: Split = "external" if held_out else split_of(decider.case, spec.salt)
+    opening = () if decider is member else (decider.opened,)
+    return Group(decider.patient, split, path + opening)
+
+
+def _rank(member: Member, spec: Spec) -> tuple[bool, int]:
+    """The lowest decides."""
+    return member.site not in spec.hold_out_sites, member.opened[0]
+
+
+def _deciding(members: Iterable[Member], spec: Spec) -> dict[UUID, Member]:
+    """The case that would decide for each patient id if there were no links."""
+    found: dict[UUID, Member] = {}
+    for member in members:
+        best = found.get(member.patient)
+        if best is None or _rank(member, spec) < _rank(best, spec):
+            found[member.patient] = member
+    return found
+
+
+Forest = Mapping[UUID, Sequence[tuple[UUID, Mention]]]
+
+
+def _paths(
+    known: Mapping[UUID, Member], deciding: Mapping[UUID, Member], spec: Spec
+) -> dict[UUID, tuple[Member, tuple[Mention, ...]]]:
+    """For each linked patient id the case that decides for it, and the links that lead there."""
+    forest = _forest(known)
+    found: dict[UUID, tuple[Member, tuple[Mention, ...]]] = {}
+    for patient in sorted(forest, key=lambda patient: _rank(deciding[patient], spec)):
+        if patient not in found:
+            found |= _walked(forest, deciding[patient])
+    return found
+
+
+def _walked(forest: Forest, decider: Member) -> dict[UUID, tuple[Member, tuple[Mention, ...]]]:
+    found: dict[UUID, tuple[Member, tuple[Mention, ...]]] = {decider.patient: (decider, ())}
+    reached = [decider.patient]
+    for patient in reached:
+        for other, link in forest[patient]:
+            if other not in found:
+                found[other] = decider, (*found[patient][1], link)
+                reached.append(other)
+    return found
+
+
+def _forest(known: Mapping[UUID, Member]) -> Forest:
+    """The links that joined what was apart, in the order of the ledger: one path between any two."""
+    links = chain.from_iterable(
+        (
+            (link, member.patient, known[other].patient)
+            for other, link in member.links
+            if other in known
+        )
+        for member in known.values()
+        if member.links
     )
+    roots: dict[UUID, UUID] = {}
+    forest: defaultdict[UUID, list[tuple[UUID, Mention]]] = defaultdict(list)
+    for link, one, two in sorted(links):
+        root_one, root_two = _root(roots, one), _root(roots, two)
+        if root_one != root_two:
+            roots[root_one] = root_two
+            forest[one].append((two, link))
+            forest[two].append((one, link))
+    return forest
 
 
-def _counted(tallies: Iterable[Tally], word_of: Callable[[Tally], Word | None]) -> dict[Word, int]:
-    """Cases by word, in the order of the words; those without one are not counted."""
-    counts: Counter[Word] = Counter()
-    for tally in tallies:
-        if (word := word_of(tally)) is not None:
-            counts[word] += tally.cases
-    return dict(sorted(counts.items(), key=lambda item: str(item[0])))
-
-
-def _why_left_out(tally: Tally) -> str | None:
-    """Why a labelled case says nothing of how right a model is: it did not say one cause, or the
-    label is none (P. M. Bossuyt et al., STARD 2015, BMJ 351:h5527, items 15 and 16)."""
-    if tally.said not in CAUSES:
-        return tally.said
-    return "undetermined" if tally.label in UNDETERMINED else None
-
-
-def _said_and_label(tally: Tally) -> tuple[str, str] | None:
-    if tally.label is None or _why_left_out(tally):
-        return None
-    return tally.said, tally.label
+def _root(roots: dict[UUID, UUID], patient: UUID) -> UUID:
+    """Of a union-find forest, halving the way on the way."""
+    while (above := roots.get(patient, patient)) != patient:
+        roots[patient] = patient = roots.get(above, above)
+    return patient

@@ -24,9 +24,9 @@ from domain.events import Recorded
 from domain.model import Registered
 from domain.stroke import CAUSES, LEVEL_INSTRUMENTAL
 from projections import cursor
-from projections.groups import DIMENSIONS, Dimension, Group, Seconds, Tally, everything, grouped
 from projections.measures import Agreement, Share, agreement, wilson
 from projections.projection import Change, execute
+from projections.strata import DIMENSIONS, Dimension, Group, Seconds, Tally, everything, grouped
 
 # `said` is the one cause a model chose, `abstained` where it chose none, or why it declined; the
 # view keeps each model's last word in each case. `channel` is how the images it saw had come.
@@ -63,7 +63,8 @@ CREATE TABLE opinions (
 );
 CREATE TABLE models (model uuid PRIMARY KEY, name text NOT NULL);
 CREATE VIEW judged AS
-SELECT DISTINCT ON (case_id, predictions.model) coalesce(name, model::text) AS model, channel, images, said,
+SELECT DISTINCT ON (case_id, predictions.model)
+    coalesce(name, model::text) AS model, channel, images, said,
     label, label_level AS level, blinded,
     CASE WHEN answered_by = model THEN extract(epoch FROM answered_at - sent_at) END AS seconds
 FROM predictions JOIN cases USING (case_id) LEFT JOIN models USING (model) WHERE NOT withdrawn

@@ -116,7 +116,7 @@ def test_a_nats_server_that_is_away_exits_6(alone: Ictus) -> None:
     assert done.stderr.startswith("ictus: NATS does not answer")
 
 
-@pytest.mark.parametrize("words", ["events", "dataset build --out new"])
+@pytest.mark.parametrize("words", ["events", "dataset build --out new", "run answer"])
 def test_an_unfurnished_server_exits_6_and_says_what_furnishes_it(empty: Ictus, words: str) -> None:
     done = empty(*words.split())
     assert done.returncode == 6, done.stderr

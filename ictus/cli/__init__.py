@@ -25,6 +25,7 @@ COMMANDS = (
     (app, "up", "serve:up", "Runs everything here until Ctrl-C; needs a bot's token."),
     (app, "demo", "serve:demo", "Plays synthetic cases and shows what happened."),
     (app, "furnish", "serve:furnish", "Makes what must stand before any role; repeatable."),
+    (app, "nkeys", "nkeys:nkeys", "Makes the NATS users' keys and the server's list of them."),
     (app, "run", "serve:run", "Runs one or several roles in this process."),
     (app, "doctor", "doctor:doctor", "Checks every part and says how to mend it."),
     (app, "events", "cases:events", "The ledger's events as NDJSON, as stored."),

@@ -13,6 +13,7 @@ INTERRUPTED = 130
 
 BY_NAME = {
     "AlreadyRunning": PRECONDITION,
+    "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,
     "BadTime": USAGE,
@@ -27,6 +28,7 @@ BY_NAME = {
     "Refused": PRECONDITION,
     "Unavailable": UNAVAILABLE,
     "Unfit": PRECONDITION,
+    "Unwritable": PRECONDITION,
 }
 """By class name, bases included, so that nothing needs importing to say that nothing is wrong."""
 

@@ -9,9 +9,9 @@ from cyclopts import Parameter
 from ictus.cli.options import Data, Json, house, put_json, put_table
 
 if TYPE_CHECKING:
-    from projections.groups import Group
     from projections.measures import Agreement, Share
     from projections.quality import Report
+    from projections.strata import Group
 
 Dimension = Literal["model", "channel", "images", "level"]
 Row = list[object]

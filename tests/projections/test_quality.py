@@ -11,9 +11,9 @@ from domain.case import OpinionGiven
 from domain.model import NAME as MODELS, Registered
 from domain.stroke import Cause, Evidence
 from projections import PROJECTIONS, quality
-from projections.groups import DIMENSIONS, Dimension, Group
 from projections.measures import Share, wilson
 from projections.quality import Report
+from projections.strata import DIMENSIONS, Dimension, Group
 from tests.givens import MODEL, Given
 from tests.projections.following import project
 
