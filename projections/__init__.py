@@ -12,7 +12,7 @@ PROJECTIONS = {
     for projection in (
         Projection("dataset", 2, dataset.DDL, dataset.apply),
         Projection("history", 1, history.DDL, history.apply),
-        Projection("inbox", 2, inbox.DDL, inbox.apply),
+        Projection("inbox", 3, inbox.DDL, inbox.apply),
         Projection("people", 1, people.DDL, people.apply),
         Projection("quality", 3, quality.DDL, quality.apply),
     )

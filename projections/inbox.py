@@ -49,7 +49,8 @@ CREATE TABLE cases (
     answered boolean NOT NULL DEFAULT false,
     label text,
     withdrawn boolean NOT NULL DEFAULT false,
-    erased boolean NOT NULL DEFAULT false
+    erased boolean NOT NULL DEFAULT false,
+    imported boolean NOT NULL DEFAULT false
 );
 CREATE INDEX cases_code ON cases (lower(replace(code, '-', '')));
 CREATE INDEX cases_person ON cases (person, opened_at DESC);
@@ -70,6 +71,7 @@ SELECT case_id, code, site, person, opened_at, sent_at, pending, usable, rejecte
     CASE
         WHEN erased THEN 'erased'
         WHEN withdrawn THEN 'withdrawn'
+        WHEN imported THEN 'imported'
         WHEN label IS NOT NULL THEN 'labelled'
         WHEN pending > 0 THEN 'receiving'
         WHEN NOT answered THEN 'waiting'
@@ -87,7 +89,10 @@ FROM cases CROSS JOIN LATERAL (
     FROM images WHERE images.case_id = cases.case_id
 ) AS counted;
 """
-OPEN = "INSERT INTO cases (case_id, code, site, person, opened_at) VALUES ($1, $2, $3, $4, $5)"
+OPEN = """
+INSERT INTO cases (case_id, code, site, person, opened_at, imported)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
 SUBMIT = "INSERT INTO images (case_id, item, sequence, sent_at) VALUES ($1, $2, $3, $4)"
 INGEST = "UPDATE images SET outcome = $3 WHERE case_id = $1 AND item = $2"
 OUTDATE = "UPDATE cases SET answer = NULL, answered = false WHERE case_id = $1"
@@ -114,8 +119,8 @@ def changes(recorded: Recorded) -> Iterator[Change]:
     case_id, event_id = recorded.aggregate_id, recorded.id
     match recorded.event:
         case Opened() as opened:
-            time = recorded.envelope.time
-            yield Change(OPEN, (case_id, opened.code, opened.site, opened.by, time))
+            time, imported = recorded.envelope.time, opened.origin == "import"
+            yield Change(OPEN, (case_id, opened.code, opened.site, opened.by, time, imported))
         case ImageSubmitted() as image:
             yield Change(SUBMIT, (case_id, image.item, recorded.sequence, image.sent))
         case ImageIngested(item=item):
@@ -149,7 +154,9 @@ def changes(recorded: Recorded) -> Iterator[Change]:
 
 # Queries
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
+State = Literal[
+    "receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased", "imported"
+]
 
 
 class CaseLine(Struct, frozen=True):
@@ -157,8 +164,8 @@ class CaseLine(Struct, frozen=True):
 
     `state`: receiving images, waiting for an answer, answered, abstained (the model did not choose,
     or the question does not apply), labelled (the final cause is known, whatever came before), withdrawn
-    (in no later dataset), erased (its key and objects are gone). `linked` are other cases of the
-    same patient.
+    (in no later dataset), erased (its key and objects are gone), imported (nobody waits for it).
+    `linked` are other cases of the same patient.
     """
 
     case_id: UUID
@@ -207,9 +214,10 @@ async def cases_of(db: Db, person: UUID, limit: int, offset: int = 0) -> list[Ca
 
 
 async def latest(db: Db, limit: int, state: State | None = None) -> list[CaseLine]:
-    """Newest first, of everybody."""
+    """Newest first, of everybody; those that were imported only when asked for."""
     found = await db.fetch(
-        "SELECT * FROM inbox.overview WHERE $2::text IS NULL OR state = $2"
+        "SELECT * FROM inbox.overview WHERE state = $2"
+        " OR $2::text IS NULL AND state <> 'imported'"
         " ORDER BY opened_at DESC, case_id LIMIT $1",
         limit,
         state,
