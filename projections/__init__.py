@@ -14,6 +14,6 @@ PROJECTIONS = {
         Projection("history", 1, history.DDL, history.apply),
         Projection("inbox", 3, inbox.DDL, inbox.apply),
         Projection("people", 1, people.DDL, people.apply),
-        Projection("quality", 3, quality.DDL, quality.apply),
+        Projection("quality", 4, quality.DDL, quality.apply),
     )
 }
