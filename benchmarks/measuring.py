@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
+from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +20,13 @@ from ictus.demo.result import percentile
 
 
 class Measured(Struct):
-    """So many events in so many seconds; `cpu_s` is the client's alone."""
+    """So many events in so many seconds; `cpu_s` and `rss_mb`, its peak, are the client's alone."""
 
     events: int
     seconds: float
     cpu_s: float
     latencies_ms: list[float]
+    rss_mb: float = 0.0
 
 
 class Stopwatch:
@@ -47,7 +49,7 @@ class Stopwatch:
         trace: TracebackType | None,
     ) -> None:
         seconds, cpu = time.perf_counter() - self._since, time.process_time() - self._cpu
-        self.measured = Measured(self._events, seconds, cpu, self._latencies_ms)
+        self.measured = Measured(self._events, seconds, cpu, self._latencies_ms, rss_mb())
 
     def lap(self, since: float) -> None:
         """Notes how long one thing took."""
@@ -80,10 +82,23 @@ class Results:
         latencies = [each for round_ in self._measured[name] for each in round_.latencies_ms]
         return round(percentile(latencies, share), 3) if latencies else None
 
+    def seconds(self, name: str) -> float:
+        """The median of the rounds."""
+        return round(median(round_.seconds for round_ in self._measured[name]), 2)
+
+    def rss_mb(self, name: str) -> int:
+        """The highest peak of all rounds."""
+        return round(max(round_.rss_mb for round_ in self._measured[name]))
+
     def cpu_us(self, name: str) -> float | None:
         """The client's processor time per event: the median of the rounds."""
         costs = [round_.cpu_s / round_.events * 1e6 for round_ in self._measured[name]]
         return round(median(costs), 2) if costs else None
+
+
+def rss_mb() -> float:
+    """The most memory this process ever held."""
+    return getrusage(RUSAGE_SELF).ru_maxrss / 1024
 
 
 def show(title: str, outcome: Mapping[str, float | None]) -> None:

@@ -1,11 +1,12 @@
 """The bot's view: whose cases there are, how far each has come, and which card stands for which."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from string import hexdigits
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from commands.ports import Db
 from domain.case import (
@@ -26,7 +27,6 @@ from domain.case import (
 from domain.events import Recorded
 from domain.identity import Instant
 from domain.stroke import Cause
-from projections.projection import Change, execute
 
 UUID_PREFIX_CHARACTERS_MIN = 4
 
@@ -46,9 +46,6 @@ CREATE TABLE cases (
     answered boolean NOT NULL DEFAULT false,
     label text
 );
-CREATE INDEX cases_code ON cases (lower(replace(code, '-', '')));
-CREATE INDEX cases_person ON cases (person, opened_at DESC);
-CREATE INDEX cases_opened ON cases (opened_at DESC);
 CREATE TABLE images (
     case_id uuid NOT NULL,
     item uuid NOT NULL,
@@ -57,7 +54,6 @@ CREATE TABLE images (
     outcome text,
     PRIMARY KEY (case_id, item)
 );
-CREATE INDEX images_sent ON images (sent_at);
 CREATE TABLE cards (card uuid PRIMARY KEY, case_id uuid NOT NULL);
 CREATE VIEW overview AS
 SELECT case_id, code, site, person, opened_at, sent_at, pending, usable, rejected, quarantined,
@@ -78,55 +74,174 @@ FROM cases CROSS JOIN LATERAL (
     FROM images WHERE images.case_id = cases.case_id
 ) AS counted;
 """
-OPEN = "INSERT INTO cases (case_id, code, site, person, opened_at) VALUES ($1, $2, $3, $4, $5)"
-SUBMIT = "INSERT INTO images (case_id, item, sequence, sent_at) VALUES ($1, $2, $3, $4)"
-INGEST = "UPDATE images SET outcome = $3 WHERE case_id = $1 AND item = $2"
-OUTDATE = "UPDATE cases SET answer = NULL, answered = false WHERE case_id = $1"
-MOVE_OUT = "DELETE FROM images WHERE case_id = $1 AND item = ANY($2)"
-PREDICT = """
-UPDATE cases SET prediction = $2, top = $3, top_permille = $4, abstained = $5,
-    answer = NULL, answered = false
-WHERE case_id = $1
+INDICES = """
+CREATE INDEX IF NOT EXISTS cases_code ON cases (lower(replace(code, '-', '')));
+CREATE INDEX IF NOT EXISTS cases_person ON cases (person, opened_at DESC);
+CREATE INDEX IF NOT EXISTS cases_opened ON cases (opened_at DESC);
+CREATE INDEX IF NOT EXISTS images_sent ON images (sent_at);
 """
-COMPOSE = "UPDATE cases SET answer = $2 WHERE case_id = $1 AND prediction = $3"
-DELIVER = "UPDATE cases SET answered = true WHERE case_id = $1 AND answer = $2"
-PLACE = "INSERT INTO cards VALUES ($2, $1) ON CONFLICT (card) DO UPDATE SET case_id = $1"
-LABEL = "UPDATE cases SET label = $2 WHERE case_id = $1"
+LOAD = "SELECT * FROM cases WHERE case_id = ANY($1)"
+STORE = """
+INSERT INTO cases SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[],
+    $8::integer[], $9::boolean[], $10::uuid[], $11::boolean[], $12::text[]
+) ON CONFLICT (case_id) DO UPDATE SET
+    prediction = excluded.prediction, top = excluded.top, top_permille = excluded.top_permille,
+    abstained = excluded.abstained, answer = excluded.answer, answered = excluded.answered,
+    label = excluded.label
+"""
+REMOVE = """
+DELETE FROM images USING unnest($1::uuid[], $2::uuid[]) AS gone (case_id, item)
+WHERE (images.case_id, images.item) = (gone.case_id, gone.item)
+"""
+SUBMIT = """
+INSERT INTO images SELECT * FROM unnest(
+    $1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::text[]
+)
+"""
+SETTLE = """
+UPDATE images SET outcome = settled.outcome
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS settled (case_id, item, outcome)
+WHERE (images.case_id, images.item) = (settled.case_id, settled.item)
+"""
+PLACE = """
+INSERT INTO cards SELECT * FROM unnest($1::uuid[], $2::uuid[])
+ON CONFLICT (card) DO UPDATE SET case_id = excluded.case_id
+"""
+
+# A batch is folded first, so that each row is written once, however much happened to it.
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await execute(db, batch, changes)
+    fold = Fold(await _cases(db, batch))
+    for recorded in batch:
+        fold.see(recorded)
+    for statement, rows in fold.changes():
+        if rows:
+            await db.execute(statement, *zip(*rows, strict=True))
 
 
-def changes(recorded: Recorded) -> Iterator[Change]:
-    case_id, event_id = recorded.aggregate_id, recorded.id
-    match recorded.event:
-        case Opened() as opened:
-            time = recorded.envelope.time
-            yield Change(OPEN, (case_id, opened.code, opened.site, opened.by, time))
-        case ImageSubmitted() as image:
-            yield Change(SUBMIT, (case_id, image.item, recorded.sequence, image.sent))
-        case ImageIngested(item=item):
-            yield Change(INGEST, (case_id, item, "usable"))
-            yield Change(OUTDATE, (case_id,))
-        case ImageRejected(item=item):
-            yield Change(INGEST, (case_id, item, "rejected"))
-        case ImageQuarantined(item=item):
-            yield Change(INGEST, (case_id, item, "quarantined"))
-        case ImagesMoved(direction="out", items=items):
-            yield Change(MOVE_OUT, (case_id, list(items)))
-        case PredictionProduced(ranked=((top, permille), *_), chosen=chosen):
-            yield Change(PREDICT, (case_id, event_id, top, permille, len(chosen) != 1))
-        case PredictionDeclined():
-            yield Change(PREDICT, (case_id, event_id, None, None, True))
-        case AnswerComposed(prediction=prediction):
-            yield Change(COMPOSE, (case_id, event_id, prediction))
-        case AnswerDelivered(answer=answer):
-            yield Change(DELIVER, (case_id, answer))
-        case CardPlaced(card=card):
-            yield Change(PLACE, (case_id, card))
-        case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
-            yield Change(LABEL, (case_id, cause))
+class Case(Struct):
+    """A row of `cases`, in its columns' order."""
+
+    case_id: UUID
+    code: str
+    site: str
+    person: UUID
+    opened_at: Instant
+    prediction: UUID | None = None
+    top: Cause | None = None
+    top_permille: int | None = None
+    abstained: bool = False
+    answer: UUID | None = None
+    answered: bool = False
+    label: Cause | None = None
+
+    def predict(
+        self,
+        prediction: UUID,
+        top: Cause | None = None,
+        permille: int | None = None,
+        *,
+        abstained: bool = True,
+    ) -> None:
+        self.prediction, self.top, self.top_permille = prediction, top, permille
+        self.abstained = abstained
+        self.outdate()
+
+    def outdate(self) -> None:
+        self.answer, self.answered = None, False
+
+
+ON_CASES = (
+    ImageIngested
+    | PredictionProduced
+    | PredictionDeclined
+    | AnswerComposed
+    | AnswerDelivered
+    | LabelConfirmed
+    | LabelRevised
+)
+Image = tuple[UUID, UUID]
+
+
+class Fold:
+    """`cases` are those, as they stand, that the events to see change."""
+
+    def __init__(self, cases: dict[UUID, Case]) -> None:
+        self._cases = cases
+        self._submitted: dict[Image, list[Any]] = {}
+        self._settled: dict[Image, str] = {}
+        self._removed: list[Image] = []
+        self._cards: dict[UUID, UUID] = {}
+
+    def changes(self) -> Iterator[tuple[str, list[Any]]]:
+        """Statements with the rows they take, in an order that keeps what came back."""
+        yield STORE, [astuple(case) for case in self._cases.values()]
+        yield REMOVE, self._removed
+        yield SUBMIT, list(self._submitted.values())
+        yield SETTLE, [(*image, outcome) for image, outcome in self._settled.items()]
+        yield PLACE, list(self._cards.items())
+
+    def see(self, recorded: Recorded) -> None:
+        match recorded.event:
+            case Opened() as opened:
+                case_id, time = recorded.aggregate_id, recorded.envelope.time
+                self._cases[case_id] = Case(case_id, opened.code, opened.site, opened.by, time)
+            case ImageSubmitted() as image:
+                row = [recorded.aggregate_id, image.item, recorded.sequence, image.sent, None]
+                self._submitted[recorded.aggregate_id, image.item] = row
+            case ImageIngested(item=item):
+                self._settle(recorded.aggregate_id, item, "usable")
+                self._see_on_case(recorded)
+            case ImageRejected(item=item):
+                self._settle(recorded.aggregate_id, item, "rejected")
+            case ImageQuarantined(item=item):
+                self._settle(recorded.aggregate_id, item, "quarantined")
+            case ImagesMoved(direction="out", items=items):
+                self._remove(recorded.aggregate_id, items)
+            case CardPlaced(card=card):
+                self._cards[card] = recorded.aggregate_id
+            case _:
+                self._see_on_case(recorded)
+
+    def _see_on_case(self, recorded: Recorded) -> None:
+        case = self._cases.get(recorded.aggregate_id)
+        if case is None:
+            return
+        match recorded.event:
+            case ImageIngested():
+                case.outdate()
+            case PredictionProduced(ranked=((top, permille), *_), chosen=chosen):
+                case.predict(recorded.id, top, permille, abstained=len(chosen) != 1)
+            case PredictionDeclined():
+                case.predict(recorded.id)
+            case AnswerComposed(prediction=prediction) if case.prediction == prediction:
+                case.answer = recorded.id
+            case AnswerDelivered(answer=answer) if case.answer == answer:
+                case.answered = True
+            case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
+                case.label = cause
+
+    def _settle(self, case_id: UUID, item: UUID, outcome: str) -> None:
+        if submitted := self._submitted.get((case_id, item)):
+            submitted[-1] = outcome
+        else:
+            self._settled[case_id, item] = outcome
+
+    def _remove(self, case_id: UUID, items: Iterable[UUID]) -> None:
+        for item in items:
+            self._submitted.pop((case_id, item), None)
+            self._settled.pop((case_id, item), None)
+            self._removed.append((case_id, item))
+
+
+async def _cases(db: Db, batch: Sequence[Recorded]) -> dict[UUID, Case]:
+    """Those that were opened before this batch and change in it."""
+    opened = {one.aggregate_id for one in batch if isinstance(one.event, Opened)}
+    changed = {one.aggregate_id for one in batch if isinstance(one.event, ON_CASES)}
+    found = await db.fetch(LOAD, list(changed - opened)) if changed - opened else []
+    return {row["case_id"]: Case(**row) for row in found}
 
 
 # Queries
