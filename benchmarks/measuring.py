@@ -30,13 +30,10 @@ class Measured(Struct):
 
 
 class Stopwatch:
-    """`with Stopwatch(events) as watch: …` and then `watch.measured`."""
-
-    measured: Measured
+    """`with Stopwatch(events) as watch: …` and then `watch.measured`; of several blocks, their sum."""
 
     def __init__(self, events: int) -> None:
-        self._events = events
-        self._latencies_ms: list[float] = []
+        self.measured = Measured(events, 0.0, 0.0, [])
 
     def __enter__(self) -> Self:
         self._cpu, self._since = time.process_time(), time.perf_counter()
@@ -48,12 +45,16 @@ class Stopwatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        seconds, cpu = time.perf_counter() - self._since, time.process_time() - self._cpu
-        self.measured = Measured(self._events, seconds, cpu, self._latencies_ms, rss_mb())
+        self.measured.seconds += time.perf_counter() - self._since
+        self.measured.cpu_s += time.process_time() - self._cpu
+        self.measured.rss_mb = rss_mb()
 
     def lap(self, since: float) -> None:
-        """Notes how long one thing took."""
-        self._latencies_ms.append((time.perf_counter() - since) * 1000)
+        """Notes how long one thing took, which ends now."""
+        self.took(time.perf_counter() - since)
+
+    def took(self, seconds: float) -> None:
+        self.measured.latencies_ms.append(seconds * 1000)
 
 
 class Results:

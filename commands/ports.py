@@ -176,7 +176,12 @@ class Blobs(Protocol):
 class Db(Protocol):
     """A connection to the read models; asyncpg's has this shape."""
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str: ...  # noqa: ASYNC109  asyncpg's word
+    async def execute(
+        self,
+        query: str,
+        *args: Any,
+        timeout: float | None = None,  # noqa: ASYNC109  asyncpg's word
+    ) -> str: ...
     async def copy_records_to_table(
         self, table_name: str, *, records: Iterable[Sequence[Any]]
     ) -> str:
@@ -186,7 +191,12 @@ class Db(Protocol):
     async def executemany(self, query: str, args: Sequence[Sequence[Any]]) -> None: ...
     async def fetch(self, query: str, *args: Any) -> list[Any]: ...
     async def fetchrow(self, query: str, *args: Any) -> Any: ...
-    async def fetchval(self, query: str, *args: Any) -> Any: ...
+    async def fetchval(
+        self,
+        query: str,
+        *args: Any,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Any: ...
     def transaction(self) -> Any: ...
 
 

@@ -1,32 +1,18 @@
 """The bot's view: whose cases there are, how far each has come, and which card stands for which."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from string import hexdigits
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from commands.ports import Db
-from domain.case import (
-    AnswerComposed,
-    AnswerDelivered,
-    CardPlaced,
-    ImageIngested,
-    ImageQuarantined,
-    ImageRejected,
-    ImagesMoved,
-    ImageSubmitted,
-    LabelConfirmed,
-    LabelRevised,
-    Opened,
-    PredictionDeclined,
-    PredictionProduced,
-)
 from domain.events import Recorded
 from domain.identity import Instant
 from domain.stroke import Cause
+from projections.inbox_fold import Case, Fold, changed_cases
 
 UUID_PREFIX_CHARACTERS_MIN = 4
 
@@ -109,139 +95,27 @@ INSERT INTO cards SELECT * FROM unnest($1::uuid[], $2::uuid[])
 ON CONFLICT (card) DO UPDATE SET case_id = excluded.case_id
 """
 
-# A batch is folded first, so that each row is written once, however much happened to it.
-
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
     fold = Fold(await _cases(db, batch))
     for recorded in batch:
         fold.see(recorded)
-    for statement, rows in fold.changes():
+    for statement, rows in (
+        (STORE, [astuple(case) for case in fold.cases.values()]),
+        (REMOVE, fold.removed),
+        (SUBMIT, [astuple(image) for image in fold.submitted.values()]),
+        (SETTLE, [(*image, outcome) for image, outcome in fold.settled.items()]),
+        (PLACE, list(fold.cards.items())),
+    ):
         if rows:
             await db.execute(statement, *zip(*rows, strict=True))
 
 
-class Case(Struct):
-    """A row of `cases`, in its columns' order."""
-
-    case_id: UUID
-    code: str
-    site: str
-    person: UUID
-    opened_at: Instant
-    prediction: UUID | None = None
-    top: Cause | None = None
-    top_permille: int | None = None
-    abstained: bool = False
-    answer: UUID | None = None
-    answered: bool = False
-    label: Cause | None = None
-
-    def predict(
-        self,
-        prediction: UUID,
-        top: Cause | None = None,
-        permille: int | None = None,
-        *,
-        abstained: bool = True,
-    ) -> None:
-        self.prediction, self.top, self.top_permille = prediction, top, permille
-        self.abstained = abstained
-        self.outdate()
-
-    def outdate(self) -> None:
-        self.answer, self.answered = None, False
-
-
-ON_CASES = (
-    ImageIngested
-    | PredictionProduced
-    | PredictionDeclined
-    | AnswerComposed
-    | AnswerDelivered
-    | LabelConfirmed
-    | LabelRevised
-)
-Image = tuple[UUID, UUID]
-
-
-class Fold:
-    """`cases` are those, as they stand, that the events to see change."""
-
-    def __init__(self, cases: dict[UUID, Case]) -> None:
-        self._cases = cases
-        self._submitted: dict[Image, list[Any]] = {}
-        self._settled: dict[Image, str] = {}
-        self._removed: list[Image] = []
-        self._cards: dict[UUID, UUID] = {}
-
-    def changes(self) -> Iterator[tuple[str, list[Any]]]:
-        """Statements with the rows they take, in an order that keeps what came back."""
-        yield STORE, [astuple(case) for case in self._cases.values()]
-        yield REMOVE, self._removed
-        yield SUBMIT, list(self._submitted.values())
-        yield SETTLE, [(*image, outcome) for image, outcome in self._settled.items()]
-        yield PLACE, list(self._cards.items())
-
-    def see(self, recorded: Recorded) -> None:
-        match recorded.event:
-            case Opened() as opened:
-                case_id, time = recorded.aggregate_id, recorded.envelope.time
-                self._cases[case_id] = Case(case_id, opened.code, opened.site, opened.by, time)
-            case ImageSubmitted() as image:
-                row = [recorded.aggregate_id, image.item, recorded.sequence, image.sent, None]
-                self._submitted[recorded.aggregate_id, image.item] = row
-            case ImageIngested(item=item):
-                self._settle(recorded.aggregate_id, item, "usable")
-                self._see_on_case(recorded)
-            case ImageRejected(item=item):
-                self._settle(recorded.aggregate_id, item, "rejected")
-            case ImageQuarantined(item=item):
-                self._settle(recorded.aggregate_id, item, "quarantined")
-            case ImagesMoved(direction="out", items=items):
-                self._remove(recorded.aggregate_id, items)
-            case CardPlaced(card=card):
-                self._cards[card] = recorded.aggregate_id
-            case _:
-                self._see_on_case(recorded)
-
-    def _see_on_case(self, recorded: Recorded) -> None:
-        case = self._cases.get(recorded.aggregate_id)
-        if case is None:
-            return
-        match recorded.event:
-            case ImageIngested():
-                case.outdate()
-            case PredictionProduced(ranked=((top, permille), *_), chosen=chosen):
-                case.predict(recorded.id, top, permille, abstained=len(chosen) != 1)
-            case PredictionDeclined():
-                case.predict(recorded.id)
-            case AnswerComposed(prediction=prediction) if case.prediction == prediction:
-                case.answer = recorded.id
-            case AnswerDelivered(answer=answer) if case.answer == answer:
-                case.answered = True
-            case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
-                case.label = cause
-
-    def _settle(self, case_id: UUID, item: UUID, outcome: str) -> None:
-        if submitted := self._submitted.get((case_id, item)):
-            submitted[-1] = outcome
-        else:
-            self._settled[case_id, item] = outcome
-
-    def _remove(self, case_id: UUID, items: Iterable[UUID]) -> None:
-        for item in items:
-            self._submitted.pop((case_id, item), None)
-            self._settled.pop((case_id, item), None)
-            self._removed.append((case_id, item))
-
-
-async def _cases(db: Db, batch: Sequence[Recorded]) -> dict[UUID, Case]:
+async def _cases(db: Db, batch: Sequence[Recorded]) -> dict[str, Case]:
     """Those that were opened before this batch and change in it."""
-    opened = {one.aggregate_id for one in batch if isinstance(one.event, Opened)}
-    changed = {one.aggregate_id for one in batch if isinstance(one.event, ON_CASES)}
-    found = await db.fetch(LOAD, list(changed - opened)) if changed - opened else []
-    return {row["case_id"]: Case(**row) for row in found}
+    concerned = list(changed_cases(batch))
+    found = await db.fetch(LOAD, concerned) if concerned else []
+    return {str(row["case_id"]): Case(**row) for row in found}
 
 
 # Queries

@@ -244,9 +244,7 @@ async def status(database: Database, ledger: Ledger, now: Instant | None = None)
     positions = {row["sequence"] for row in found if row["behind"] > 0}
     times = {position: await _time_after(position, ledger) for position in positions}
     now = now or datetime.now(UTC)
-    return [
-        Status(**row, behind_s=_seconds(times.get(row["sequence"]), now)) for row in found
-    ]
+    return [Status(**row, behind_s=_seconds(times.get(row["sequence"]), now)) for row in found]
 
 
 async def _time_after(sequence: int, ledger: Ledger) -> Instant | None:
