@@ -27,9 +27,10 @@ DiscardReason = Literal["not-needed", "done-by-hand", "unusable", "other"]
 
 class Parked(Happened, frozen=True, tag="dead-letter.parked.v1"):
     """A message was set aside, again if a retry failed. `sequence` is its place in `stream`,
-    `event_id` its id if it is an event of the ledger, `aggregate` what it is about. `error` is the name of the
-    error's class or the worker's own word; equal `fingerprint`s have the same error at the same place
-    in the code. `behind` is the letter that it waits for: with the cause `behind` it was not tried."""
+    `event_id` its id if it is an event of the ledger, `aggregate` what it is about. `error` is the
+    name of the error's class or the worker's own word; equal `fingerprint`s have the same error at the
+    same place in the code. `behind` is the letter that it waits for: with the cause `behind` it was not
+    tried."""
 
     letter: UUID
     consumer: str
