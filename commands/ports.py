@@ -109,6 +109,11 @@ class Message(Protocol):
     def data(self) -> bytes: ...
     @property
     def sequence(self) -> int: ...
+    @property
+    def deliveries(self) -> int:
+        """How often it was delivered, this time included."""
+        ...
+
     async def ack(self) -> None: ...
     async def retry(self, delay_s: float) -> None: ...
     async def working(self) -> None: ...
@@ -127,6 +132,10 @@ class Queue(Protocol):
         """Deliveries of a durable consumer, for ever; survives restarts of the server."""
         ...
 
+    async def latest(self, stream: str, subject: str) -> bytes | None:
+        """The last message that `stream` keeps under this subject."""
+        ...
+
 
 class Slots(Protocol):
     """Small shared notes, for what must not be done twice."""
@@ -137,6 +146,18 @@ class Slots(Protocol):
 
     async def put(self, key: str, value: bytes) -> None: ...
     async def get(self, key: str) -> bytes | None: ...
+
+
+class Board(Protocol):
+    """Small shared notes that several change at once."""
+
+    async def read(self, key: str) -> tuple[bytes, int]:
+        """The note and its version; nothing and 0 where there is none."""
+        ...
+
+    async def write(self, key: str, note: bytes, version: int) -> bool:
+        """False when the note is not of that version any more."""
+        ...
 
 
 # Secrets and objects
