@@ -11,8 +11,8 @@ PROJECTIONS = {
     projection.name: projection
     for projection in (
         Projection("dataset", 2, dataset.DDL, dataset.apply),
-        Projection("history", 1, history.DDL, history.apply),
-        Projection("inbox", 3, inbox.DDL, inbox.apply),
+        Projection("history", 1, history.DDL, history.apply, history.INDICES),
+        Projection("inbox", 3, inbox.DDL, inbox.apply, inbox.INDICES),
         Projection("people", 1, people.DDL, people.apply),
         Projection("quality", 4, quality.DDL, quality.apply),
     )

@@ -29,7 +29,8 @@ from projections.projection import Change, execute
 from projections.strata import DIMENSIONS, Dimension, Group, Seconds, Tally, everything, grouped
 
 # `said` is the one cause a model chose, `abstained` where it chose none, or why it declined; the
-# view keeps each model's last word in each case. Imported cases, which nobody answers, are no rows. `channel` is how the images it saw had come.
+# view keeps each model's last word in each case. `channel` is how the images it saw had come.
+# Imported cases, which nobody answers, are no rows.
 DDL = """
 CREATE TABLE cases (
     case_id uuid PRIMARY KEY,
