@@ -2,11 +2,15 @@
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from commands.ports import Blobs
 from commands.transact import Books, Target, transact, transact_all
 from domain import case as cases
 from domain.case import Case
+from domain.errors import SameCase
 from domain.events import CASE, Request, fold
-from domain.identity import Instant, case_code
+from domain.identity import Instant, case_code, reaction
 from domain.sealed import additional_data, plain
 from domain.stroke import Cause, Evidence
 
@@ -91,6 +95,52 @@ async def confirm_label(
     return await transact(
         books, request, CASE, case, lambda state: cases.confirm_label(state, cause, evidence, rater)
     )
+
+
+async def link(
+    books: Books,
+    request: Request,
+    case: UUID,
+    other: UUID,
+    *,
+    suggested: cases.Suggestion = "clinician",
+    by: UUID | None = None,
+) -> bool:
+    """Two cases of one patient, both of this ledger. Raises SameCase, NoSuchCase, NotYours, IsErased."""
+    if case == other:
+        raise SameCase
+
+    def decide(one: Case, two: Case) -> list[list[cases.CaseEvent]]:
+        return [cases.link(one, other, suggested, by), cases.link(two, case, suggested, by)]
+
+    return await transact_all(books, request, [Target(CASE, case), Target(CASE, other)], decide)
+
+
+async def withdraw(
+    books: Books,
+    request: Request,
+    case: UUID,
+    reason: cases.Withdrawal,
+    by: UUID | None = None,
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.withdraw(state, reason, by)
+    )
+
+
+async def erase(books: Books, blobs: Blobs, request: Request, case: UUID) -> bool:
+    """Destroys the case's key and deletes its objects, for ever; False when it was so already.
+
+    The ledger first says that this was asked for, which closes the case, so that nothing new comes
+    in behind the deletion. It says that it is done last, when that is true. One that broke off in
+    between can therefore be seen, and is finished by asking again: every step may be repeated.
+    """
+    await withdraw(books, request, case, "erasure")
+    await books.vault.destroy(f"{CASE.name}/{case}")
+    for key in [key async for key in blobs.keys(f"{CASE.name}/{case}/")]:
+        await blobs.delete(key)
+    done = replace(request, id=reaction(request.id, "erasure"))
+    return await transact(books, done, CASE, case, cases.record_erasure)
 
 
 async def record_ingestion(

@@ -1,12 +1,14 @@
 """A dataset's folder held against the ledger and the witness it names, where they can be reached."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from adapters.datasets.checks import Problem
-from adapters.datasets.layout import LOG, ROWS, Manifest, lines_of, read_manifest
+from adapters.datasets.layout import LOG, ROWS, Manifest, leaves, lines_of, read_manifest
 from adapters.datasets.verifying import Report
 from adapters.storage.signing import VerifyingKey, parse_verifier_key
 from commands.ports import Damaged, Ledger, Missing
@@ -14,7 +16,7 @@ from ictus.settings import BadSetting
 from ictus.wiring import House
 from projections import builder
 from projections.feed import closing
-from projections.rows import PROJECTOR_VERSION
+from projections.rows import PROJECTOR_VERSION, decode
 from workers.witness.notes import PublicKey
 from workers.witness.prefix import split, take
 
@@ -40,41 +42,46 @@ async def held_against(house: House, folder: Path, report: Report) -> Report:
     head = await house.books.ledger.head()
     if head.ledger != manifest.ledger:
         return report
-    problems = [problem async for problem in _problems(house, folder, manifest, report)]
-    return report.held_against(f"ledger {head.ledger}, {head.sequence} events", problems)
+    live = f"ledger {head.ledger}, {head.sequence} events"
+    if head.sequence < manifest.as_of:
+        return report.held_against(live, [Problem(LEDGER, f"it has no event {manifest.as_of}")])
+    since, of_rows = await _of_rows(house.books.ledger, folder, manifest)
+    of_events = await _of_events(house, folder, report) if report.witness else []
+    return replace(report, erased_since=since).held_against(live, [*of_rows, *of_events])
 
 
-async def _problems(
-    house: House, folder: Path, manifest: Manifest, report: Report
-) -> AsyncIterator[Problem]:
-    ledger = house.books.ledger
-    if (await ledger.head()).sequence < manifest.as_of:
-        yield Problem(LEDGER, f"it ends before event {manifest.as_of}")
-        return
-    if manifest.projector == PROJECTOR_VERSION:
-        for problem in await _of_rows(ledger, folder, manifest):
-            yield problem
-    if report.witness:
-        entries = await asyncio.to_thread((folder / LOG).read_bytes)
-        for problem in await _of_events(ledger, entries):
-            yield problem
-        for problem in await _of_witness(house, parse_verifier_key(report.witness)[1], entries):
-            yield problem
-
-
-async def _of_rows(ledger: Ledger, folder: Path, manifest: Manifest) -> list[Problem]:
-    """The first row that a build of today would not make."""
+async def _of_rows(ledger: Ledger, folder: Path, manifest: Manifest) -> tuple[int, list[Problem]]:
+    """How many rows were erased since, and the first row that a build of today would not make; rows
+    that another projector made cannot be compared."""
+    if manifest.projector != PROJECTOR_VERSION:
+        return 0, []
     built = await builder.build(ledger, manifest.spec, manifest.as_of)
-    pairs = zip_longest(lines_of(folder), built.encoded)
-    wrong = (number for number, (line, now) in enumerate(pairs, 1) if line != now)
+    now = leaves(((decode(line).case, line) for line in built.encoded), built.erased)
+    wrong = await asyncio.to_thread(_first_difference, folder, manifest, now)
+    return len(built.erased) - len(manifest.erased), wrong
+
+
+def _first_difference(folder: Path, manifest: Manifest, now: Iterator[bytes]) -> list[Problem]:
+    numbers = {decode(line).case: number for number, line in enumerate(lines_of(folder), 1)}
+    cases = sorted([*numbers, *(gone.case for gone in manifest.erased)])
+    was = leaves(((decode(line).case, line) for line in lines_of(folder)), manifest.erased)
+    for case, then, today in zip_longest(cases, was, now):
+        if then != today:
+            number = numbers.get(case, 0)
+            return [Problem(ROWS, "not what the ledger's events say", number, number)]
+    return []
+
+
+async def _of_events(house: House, folder: Path, report: Report) -> list[Problem]:
+    entries = await asyncio.to_thread((folder / LOG).read_bytes)
+    witness = parse_verifier_key(report.witness)[1]
     return [
-        Problem(ROWS, "not what its events say", number, number)
-        for number in [await asyncio.to_thread(next, wrong, 0)]
-        if number
+        *await _in_ledger(house.books.ledger, entries),
+        *await _of_witness(house, witness, entries),
     ]
 
 
-async def _of_events(ledger: Ledger, entries: bytes) -> list[Problem]:
+async def _in_ledger(ledger: Ledger, entries: bytes) -> list[Problem]:
     """The first event that is not the one in the folder's log."""
     hashes = split(entries)
     async with closing(ledger.read()) as events:

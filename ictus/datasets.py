@@ -16,6 +16,7 @@ from ictus.wiring import House
 from ictus.witness import public_key
 from projections import builder
 from projections.builder import Dataset
+from projections.spec import Spec, load_spec
 from workers.witness.notes import PublicKey
 from workers.witness.prefix import Prefix, covering, take
 
@@ -39,7 +40,7 @@ async def build_dataset(
 ) -> Manifest:
     """The new folder `out`, signed, whose rows' events are proved by the witness's checkpoint if a
     witness sees the last one within half a minute. Raises Refused, Damaged, Unavailable."""
-    spec = builder.load_spec(spec_file) if spec_file else builder.Spec()
+    spec = load_spec(spec_file) if spec_file else Spec()
     dataset = await builder.build(house.books.ledger, spec, as_of)
 
     async def derivative(case: str, sha256: str) -> bytes:

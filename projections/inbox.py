@@ -12,6 +12,7 @@ from domain.case import (
     AnswerComposed,
     AnswerDelivered,
     CardPlaced,
+    Erased,
     ImageIngested,
     ImageQuarantined,
     ImageRejected,
@@ -19,9 +20,11 @@ from domain.case import (
     ImageSubmitted,
     LabelConfirmed,
     LabelRevised,
+    Linked,
     Opened,
     PredictionDeclined,
     PredictionProduced,
+    Withdrawn,
 )
 from domain.events import Recorded
 from domain.identity import Instant
@@ -44,7 +47,9 @@ CREATE TABLE cases (
     abstained boolean NOT NULL DEFAULT false,
     answer uuid,
     answered boolean NOT NULL DEFAULT false,
-    label text
+    label text,
+    withdrawn boolean NOT NULL DEFAULT false,
+    erased boolean NOT NULL DEFAULT false
 );
 CREATE INDEX cases_code ON cases (lower(replace(code, '-', '')));
 CREATE INDEX cases_person ON cases (person, opened_at DESC);
@@ -58,17 +63,21 @@ CREATE TABLE images (
     PRIMARY KEY (case_id, item)
 );
 CREATE INDEX images_sent ON images (sent_at);
+CREATE TABLE links (case_id uuid NOT NULL, other uuid NOT NULL, PRIMARY KEY (case_id, other));
 CREATE TABLE cards (card uuid PRIMARY KEY, case_id uuid NOT NULL);
 CREATE VIEW overview AS
 SELECT case_id, code, site, person, opened_at, sent_at, pending, usable, rejected, quarantined,
     CASE
+        WHEN erased THEN 'erased'
+        WHEN withdrawn THEN 'withdrawn'
         WHEN label IS NOT NULL THEN 'labelled'
         WHEN pending > 0 THEN 'receiving'
         WHEN NOT answered THEN 'waiting'
         WHEN abstained THEN 'abstained'
         ELSE 'answered'
     END AS state,
-    top, top_permille, label
+    top, top_permille, label,
+    ARRAY(SELECT other FROM links WHERE links.case_id = cases.case_id ORDER BY other) AS linked
 FROM cases CROSS JOIN LATERAL (
     SELECT max(sent_at) AS sent_at,
         count(*) FILTER (WHERE outcome IS NULL) AS pending,
@@ -92,6 +101,9 @@ COMPOSE = "UPDATE cases SET answer = $2 WHERE case_id = $1 AND prediction = $3"
 DELIVER = "UPDATE cases SET answered = true WHERE case_id = $1 AND answer = $2"
 PLACE = "INSERT INTO cards VALUES ($2, $1) ON CONFLICT (card) DO UPDATE SET case_id = $1"
 LABEL = "UPDATE cases SET label = $2 WHERE case_id = $1"
+LINK = "INSERT INTO links VALUES ($1, $2) ON CONFLICT DO NOTHING"
+WITHDRAW = "UPDATE cases SET withdrawn = true WHERE case_id = $1"
+ERASE = "UPDATE cases SET erased = true WHERE case_id = $1"
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
@@ -127,18 +139,26 @@ def changes(recorded: Recorded) -> Iterator[Change]:
             yield Change(PLACE, (case_id, card))
         case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
             yield Change(LABEL, (case_id, cause))
+        case Linked(other=other):
+            yield Change(LINK, (case_id, other))
+        case Withdrawn():
+            yield Change(WITHDRAW, (case_id,))
+        case Erased():
+            yield Change(ERASE, (case_id,))
 
 
 # Queries
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled"]
+State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
 
 
 class CaseLine(Struct, frozen=True):
     """A case in a list. `sent_at` is when its last image was sent; `pending` images await ingest.
 
     `state`: receiving images, waiting for an answer, answered, abstained (the model did not choose,
-    or the question does not apply), labelled (the final cause is known, whatever came before).
+    or the question does not apply), labelled (the final cause is known, whatever came before), withdrawn
+    (in no later dataset), erased (its key and objects are gone). `linked` are other cases of the
+    same patient.
     """
 
     case_id: UUID
@@ -155,6 +175,7 @@ class CaseLine(Struct, frozen=True):
     top: Cause | None
     top_permille: int | None
     label: Cause | None
+    linked: list[UUID] = []
 
 
 async def recent_case(
@@ -164,7 +185,7 @@ async def recent_case(
     if `item` lies in one of them, the photo was here before, and it is that one."""
     found: UUID | None = await db.fetchval(
         "SELECT case_id FROM inbox.images JOIN inbox.cases USING (case_id)"
-        " WHERE person = $1 AND sent_at >= $2"
+        " WHERE person = $1 AND sent_at >= $2 AND NOT withdrawn"
         " ORDER BY item IS NOT DISTINCT FROM $3 DESC, sent_at DESC, sequence DESC LIMIT 1",
         person,
         since,

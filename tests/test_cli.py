@@ -8,13 +8,15 @@ from hashlib import sha256
 from importlib import import_module
 from inspect import getdoc
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import nats
 import pytest
 from msgspec.structs import replace
 
 from adapters.storage.postgres import PostgresDatabase
+from commands import cases, objects
+from commands.ports import Erased
 from ictus.cli import COMMANDS
 from ictus.kept import free_port
 from ictus.roles import ROLES
@@ -96,6 +98,9 @@ async def furnished(empty: Ictus) -> Ictus:
         "invite --role king",
         "doctor --bogus",
         "dataset build",
+        "case withdraw K7-4F2Q",
+        "case withdraw K7-4F2Q --reason erasure",
+        "case erase K7-4F2Q",
         "run",
         "run nonsense",
     ],
@@ -164,7 +169,7 @@ def test_a_nats_server_that_is_away_exits_6(alone: Ictus) -> None:
     assert done.stderr.startswith("ictus: NATS does not answer")
 
 
-@pytest.mark.parametrize("words", ["events", "dataset build --out new"])
+@pytest.mark.parametrize("words", ["events", "dataset build --out new", "run answer"])
 def test_an_unfurnished_server_exits_6_and_says_what_furnishes_it(empty: Ictus, words: str) -> None:
     done = empty(*words.split())
     assert done.returncode == 6, done.stderr
@@ -276,6 +281,43 @@ def test_an_unknown_case_exits_3(furnished: Ictus, words: str) -> None:
     done = furnished(*words.split())
     assert (done.returncode, done.stdout) == (3, "")
     assert "no case" in done.stderr
+
+
+async def test_a_case_is_linked_withdrawn_and_erased(furnished: Ictus) -> None:
+    one, two = [await submitted(furnished) for _ in range(2)]
+    assert furnished.json("case", "link", str(one), str(two))["changed"]
+    assert furnished("case", "link", str(one), str(one)).returncode == 5
+    assert furnished("case", "link", str(one), str(uuid4())).returncode == 3
+    assert furnished.json("case", "withdraw", str(two), "--reason", "consent")["changed"]
+    assert not furnished.json("case", "withdraw", str(two), "--reason", "consent")["changed"]
+    assert furnished.json("case", "erase", str(one), "--yes")["changed"]
+    assert not furnished.json("case", "erase", str(one), "--yes")["changed"]
+    async with open_house(furnished.settings, "test") as house:
+        assert (await cases.load(house.books, one)).erased
+        assert [key async for key in house.blobs.keys(f"case/{one}/")] == []
+        with pytest.raises(Erased):
+            await house.books.vault.encrypt(f"case/{one}", "anything", b"")
+
+
+async def submitted(site: Ictus) -> UUID:
+    """A new case with one image and an object."""
+    case = uuid4()
+    async with open_house(site.settings, "test") as house:
+        await cases.submit_image(
+            house.books,
+            house.operator(),
+            case,
+            item=uuid4(),
+            by=uuid4(),
+            site="site-1",
+            origin="bot",
+            channel="photo",
+            joined="first",
+            sent=house.books.clock.now(),
+            address="telegram:1",
+        )
+        await objects.store(house.blobs, house.books.vault, case, b"derivative")
+    return case
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2026-11-22T10:00"])

@@ -101,10 +101,10 @@ def of_claims(manifest: Manifest, statement: Statement) -> Iterator[Problem]:
 def of_rows(folder: Path, manifest: Manifest) -> Iterator[Problem]:
     """Rows that are none, are not canonical, not in order, or not those of the root."""
     found: list[Problem] = []
-    hashes = leaves(manifest, _checked(lines_of(folder), found))
+    hashes = leaves(_checked(lines_of(folder), found), manifest.erased)
     try:
         root = root_of_hashes(hashes).hex()
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         yield Problem(ROWS, f"a line is no row: {error}")
         return
     yield from found

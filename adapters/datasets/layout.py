@@ -1,6 +1,7 @@
 """What lies where in a dataset's folder, and what its manifest says."""
 
-from collections.abc import Awaitable, Callable, Iterator
+import heapq
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -9,7 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from domain.merkle import leaf_hash
-from projections.builder import Dataset, Spec
+from projections.builder import Dataset
+from projections.rows import Tombstone
+from projections.spec import Spec
 
 MANIFEST, ROWS, LOG, STATEMENT = (
     "manifest.json",
@@ -28,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 class Manifest(Struct, frozen=True, kw_only=True):
     """`rows` counts them, `as_of` is the last event read from `ledger` and `head_sha256` its hash.
-    `erased` are leaves of the root whose rows are gone: the leaf's hash (hex) by case."""
+    `erased` stand for rows whose case was erased since, which the root still covers."""
 
     root: str
     rows: int
@@ -38,7 +41,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     spec_sha256: str
     projector: str
     ledger: UUID
-    erased: dict[str, str] = {}
+    erased: tuple[Tombstone, ...] = ()
 
 
 def manifest_of(dataset: Dataset) -> Manifest:
@@ -51,6 +54,7 @@ def manifest_of(dataset: Dataset) -> Manifest:
         spec_sha256=dataset.spec_sha256,
         projector=dataset.projector,
         ledger=dataset.ledger,
+        erased=dataset.erased,
     )
 
 
@@ -75,14 +79,13 @@ def lines_of(folder: Path) -> Iterator[bytes]:
             yield line.removesuffix(b"\n")
 
 
-def leaves(manifest: Manifest, cases_and_lines: Iterator[tuple[str, bytes]]) -> Iterator[bytes]:
-    """The hash of every leaf of the root, in order: rows by case, erased ones among them."""
-    erased = sorted(manifest.erased.items())
-    for case, line in cases_and_lines:
-        while erased and erased[0][0] < case:
-            yield bytes.fromhex(erased.pop(0)[1])
-        yield leaf_hash(line)
-    yield from (bytes.fromhex(digest) for _, digest in erased)
+def leaves(
+    cases_and_lines: Iterable[tuple[str, bytes]], erased: Iterable[Tombstone]
+) -> Iterator[bytes]:
+    """The hash of every leaf of the root, in the order of cases, erased ones among them."""
+    rows = ((case, leaf_hash(line)) for case, line in cases_and_lines)
+    gone = sorted((tombstone.case, bytes.fromhex(tombstone.leaf)) for tombstone in erased)
+    return (found for _, found in heapq.merge(rows, gone))
 
 
 def image_name(digest: str, data: bytes) -> str:

@@ -62,7 +62,7 @@ def prove(folder: Path, wanted: str) -> RowProof:
     data = (folder / STATEMENT).read_bytes()
     signed = open_statement(data)
     rows = ((decode(each).case, each) for each in lines_of(folder))
-    hashes = b"".join(leaves(manifest, rows))
+    hashes = b"".join(leaves(rows, manifest.erased))
     leaf = list(split(hashes)).index(leaf_hash(line))
     log = signed.statement.predicate.log
     return RowProof(

@@ -23,13 +23,14 @@ from workers.witness.notes import PublicKey
 class Report(Struct, frozen=True, kw_only=True):
     """`events` are those that determined the rows; the `unwitnessed` ones no signed checkpoint
     covers. `key` signed the folder, `witness` the checkpoint. `live` says which ledger it was held
-    against, if any."""
+    against, if any: only that knows how many rows were erased since."""
 
     whole: bool
     problems: tuple[Problem, ...]
     root: str = ""
     rows: int = 0
     erased: int = 0
+    erased_since: int = 0
     events: int = 0
     unwitnessed: int = 0
     images: str = ""

@@ -185,6 +185,8 @@ def _tell(report: "Report", keyed: bool) -> None:
     tell(f"root {report.root}, {report.rows} rows, images: {report.images}")
     tell(f"signed by {report.key}{origin}")
     tell(f"erased: {report.erased}")
+    if report.erased_since:
+        tell(f"ERASED SINCE: {report.erased_since} rows; delete this folder and build it anew")
     if report.unwitnessed:
         tell(f"NOT WITNESSED: no signed checkpoint covers the {report.unwitnessed} events")
     else:

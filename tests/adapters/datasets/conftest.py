@@ -10,7 +10,8 @@ from adapters.datasets.writing import PLAIN, Form, write
 from adapters.storage.blobs import DirectoryBlobs
 from adapters.storage.memory import MemoryLedger
 from adapters.storage.signing import FileSigningKey
-from projections.builder import Dataset, Spec, build
+from projections.builder import Dataset, build
+from projections.spec import Spec
 from tests.givens import Given
 from tests.workers.witnessing import KEY as WITNESS
 from workers.witness.notes import Checkpoint, log_name, sign
@@ -18,6 +19,9 @@ from workers.witness.prefix import Prefix, take
 from workers.witness.tiles import CHECKPOINT, Log
 
 KEY = FileSigningKey(bytes(range(1, 33)))
+SPEC = Spec(salt="salt 2")
+"""With it the ward's cases fall into three splits."""
+
 Writing = Callable[..., Awaitable[Path]]
 
 
@@ -34,7 +38,7 @@ def given(ledger: MemoryLedger) -> Given:
 @pytest.fixture
 async def dataset(ledger: MemoryLedger, given: Given) -> Dataset:
     await given.ward()
-    return await build(ledger, Spec())
+    return await build(ledger, SPEC)
 
 
 @pytest.fixture
@@ -85,8 +89,8 @@ def manifest_says(dataset: Dataset) -> Manifest:
         rows=len(dataset.rows),
         as_of=dataset.as_of,
         head_sha256=dataset.head_sha256,
-        spec=Spec(),
-        spec_sha256=Spec().sha256,
+        spec=SPEC,
+        spec_sha256=SPEC.sha256,
         projector=dataset.projector,
         ledger=dataset.ledger,
     )

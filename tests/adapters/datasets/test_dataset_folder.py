@@ -15,8 +15,9 @@ from adapters.datasets.verifying import verify
 from adapters.datasets.writing import BATCH_ROWS, Form, write
 from adapters.storage.memory import MemoryLedger
 from commands.ports import Damaged, Unavailable
-from projections.builder import Dataset, Spec, build
+from projections.builder import Dataset, build
 from projections.rows import decode
+from projections.spec import Spec
 from tests.adapters.datasets.conftest import KEY, Writing, contents, manifest_says
 from tests.givens import Given
 from training.dataset import read

@@ -4,19 +4,24 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import msgspec
 import pytest
 
+from adapters.datasets import rowproof
 from adapters.datasets.layout import LOG, MANIFEST, ROWS, STATEMENT, pretty
 from adapters.datasets.statement import open_statement, sign
 from adapters.datasets.verifying import Report, verify
-from adapters.datasets.writing import Form
+from adapters.datasets.writing import Form, write
+from adapters.storage.memory import MemoryLedger
 from adapters.storage.signing import FileSigningKey
 from commands.ports import Damaged, Missing
-from projections.builder import Dataset
-from tests.adapters.datasets.conftest import KEY, WITNESS, Writing, contents
+from projections.builder import Dataset, build
+from tests.adapters.datasets.conftest import KEY, SPEC, WITNESS, Writing, contents
+from tests.givens import Given
 from tests.workers.witnessing import flipped
+from verify import check_row
 
 STRANGER = FileSigningKey(bytes(32))
 FLIPS_PER_FILE = 8
@@ -94,6 +99,21 @@ def test_an_image_under_another_kind_s_name_is_named(full: Path) -> None:
 
 
 # Rows
+
+
+async def test_a_row_erased_since_leaves_its_hash_and_the_old_root_verifies(
+    dataset: Dataset, ledger: MemoryLedger, given: Given, tmp_path: Path
+) -> None:
+    for row in dataset.rows[1:4:2]:
+        await given.erased(UUID(row.case))
+    again = await build(ledger, SPEC, dataset.as_of)
+    assert again.root == dataset.root
+    await write(again, tmp_path / "set", given.object, KEY)
+    report = verify(tmp_path / "set")
+    assert (report.whole, report.rows, report.erased) == (True, len(dataset.rows) - 2, 2)
+    for number in range(1, report.rows + 1):
+        proof = rowproof.prove(tmp_path / "set", str(number)).text().encode()
+        assert check_row(proof)[1] == dataset.root
 
 
 def test_a_changed_row_is_named_with_its_bytes(folder: Path, dataset: Dataset) -> None:
