@@ -18,6 +18,7 @@ from domain.case import (
     OpinionGiven,
     PredictionDeclined,
     PredictionProduced,
+    Withdrawn,
 )
 from domain.events import Recorded
 from domain.model import Registered
@@ -38,7 +39,8 @@ CREATE TABLE cases (
     label text,
     label_level integer,
     rater uuid,
-    blinded boolean
+    blinded boolean,
+    withdrawn boolean NOT NULL DEFAULT false
 );
 CREATE TABLE images (
     case_id uuid NOT NULL, item uuid NOT NULL, channel text NOT NULL, derivative text,
@@ -61,10 +63,11 @@ CREATE TABLE opinions (
 );
 CREATE TABLE models (model uuid PRIMARY KEY, name text NOT NULL);
 CREATE VIEW judged AS
-SELECT DISTINCT ON (case_id, predictions.model) coalesce(name, model::text) AS model, channel, images, said,
+SELECT DISTINCT ON (case_id, predictions.model)
+    coalesce(name, model::text) AS model, channel, images, said,
     label, label_level AS level, blinded,
     CASE WHEN answered_by = model THEN extract(epoch FROM answered_at - sent_at) END AS seconds
-FROM predictions JOIN cases USING (case_id) LEFT JOIN models USING (model)
+FROM predictions JOIN cases USING (case_id) LEFT JOIN models USING (model) WHERE NOT withdrawn
 ORDER BY case_id, predictions.model, sequence DESC;
 """
 OPEN = "INSERT INTO cases (case_id) VALUES ($1)"
@@ -90,6 +93,7 @@ SET opinion = excluded.opinion, prediction = excluded.prediction,
 LABEL = """
 UPDATE cases SET label = $2, label_level = $3, rater = $4, blinded = $5 WHERE case_id = $1
 """
+WITHDRAW = "UPDATE cases SET withdrawn = true WHERE case_id = $1"
 KNOW = "INSERT INTO models VALUES ($1, $2)"
 
 
@@ -120,6 +124,8 @@ def changes(recorded: Recorded) -> Iterator[Change]:
         case LabelConfirmed() | LabelRevised() as label:
             known = (label.cause, label.level)
             yield Change(LABEL, (case_id, *known, label.rater, label.blinded))
+        case Withdrawn():
+            yield Change(WITHDRAW, (case_id,))
         case Registered() as model:
             name = f"{model.name} {model.version} ({model.sha256[:8]})"
             yield Change(KNOW, (recorded.aggregate_id, name))
@@ -150,11 +156,13 @@ class Readers(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """As of the event `sequence`. `cases` are all, with or without an answer; of them `labelled`
-    have a label and `instrumental` one of level 2 or more. `everything` is the group of all."""
+    """As of the event `sequence`. `cases` are all, with or without an answer, but for the `withdrawn`,
+    which nothing else counts; of them `labelled` have a label and `instrumental` one of level 2 or
+    more. `everything` is the group of all."""
 
     sequence: int
     cases: int
+    withdrawn: int
     labelled: Share
     instrumental: Share
     readers: Readers
@@ -165,8 +173,9 @@ class Report(Struct, frozen=True):
 
 CASES = """
 SELECT count(*) AS cases, count(label) AS labelled,
-    count(*) FILTER (WHERE label_level >= $1) AS instrumental
-FROM quality.cases
+    count(*) FILTER (WHERE label_level >= $1) AS instrumental,
+    (SELECT count(*) FROM quality.cases WHERE withdrawn) AS withdrawn
+FROM quality.cases WHERE NOT withdrawn
 """
 TALLIES = """
 SELECT CASE WHEN 'model' = ANY($1) THEN model END AS model,
@@ -190,7 +199,7 @@ SELECT CASE opinion WHEN 'agree' THEN said ELSE opinion END AS opinion, before_r
     person = rater AS own, said, CASE WHEN label_level >= $1 THEN label END AS label,
     count(*) AS cases
 FROM quality.opinions JOIN quality.cases USING (case_id)
-LEFT JOIN quality.predictions USING (prediction)
+LEFT JOIN quality.predictions USING (prediction) WHERE NOT withdrawn
 GROUP BY 1, 2, 3, 4, 5
 """
 
@@ -203,6 +212,7 @@ async def report(db: Db, by: Sequence[Dimension] = ()) -> Report:
         return Report(
             sequence=(await cursor.live(db, "quality")).sequence,
             cases=found["cases"],
+            withdrawn=found["withdrawn"],
             labelled=wilson(found["labelled"], found["cases"]),
             instrumental=wilson(found["instrumental"], found["cases"]),
             readers=_readers(await db.fetch(OPINIONS, LEVEL_INSTRUMENTAL)),

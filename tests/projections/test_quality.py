@@ -246,3 +246,14 @@ async def test_somebody_elses_opinion_is_a_second_one(ward: Ward) -> None:
     )
     readers = (await ward.report()).readers
     assert (readers.second.observed, readers.own.observed) == (wilson(0, 1), wilson(0, 0))
+
+
+async def test_a_withdrawn_case_is_counted_as_such_only(ward: Ward) -> None:
+    case = await ward.case(CE, LAA)
+    await ward.given.opinion(case, CE)
+    await ward.case(CE, CE)
+    await ward.given.withdrawn(case)
+    found = await ward.report()
+    assert (found.cases, found.withdrawn, found.everything.cases) == (1, 1, 1)
+    assert found.instrumental == wilson(1, 1)
+    assert found.readers.model.observed.of == 0
