@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
         "events --from 0",
         "invite --uses 0",
         "invite --role king",
+        "import manifest.csv",
         "doctor --bogus",
         "dataset build",
         "case withdraw K7-4F2Q",

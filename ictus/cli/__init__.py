@@ -30,6 +30,12 @@ COMMANDS = (
     (app, "run", "serve:run", "Runs one or several roles in this process."),
     (app, "doctor", "doctor:doctor", "Checks every part and says how to mend it."),
     (app, "events", "cases:events", "The ledger's events as NDJSON, as stored."),
+    (
+        app,
+        "import",
+        "imports:import_cases",
+        "Takes in existing cases that a manifest lists; repeatable.",
+    ),
     (app, "quality", "quality:quality", "How right, how sure and how fast the answers were."),
     (app, "invite", "people:invite", "Makes an invitation link, for one or for many."),
     (case, "list", "cases:list_cases", "The latest cases."),

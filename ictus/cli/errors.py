@@ -16,6 +16,7 @@ BY_NAME = {
     "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,
+    "BadManifest": USAGE,
     "BadTime": USAGE,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
