@@ -4,12 +4,13 @@ All are made from the ledger alone, can be thrown away, and come back identical 
 one, write its file and put it in the table below; `projections.runner` does the rest.
 """
 
-from projections import dataset, history, inbox, people, quality
+from projections import advice, dataset, history, inbox, people, quality
 from projections.projection import Projection
 
 PROJECTIONS = {
     projection.name: projection
     for projection in (
+        Projection("advice", 1, advice.DDL, advice.apply),
         Projection("dataset", 2, dataset.DDL, dataset.apply),
         Projection("history", 1, history.DDL, history.apply, history.INDICES),
         Projection("inbox", 3, inbox.DDL, inbox.apply, inbox.INDICES),

@@ -15,9 +15,10 @@ case = App(name="case", help="Cases: list them, find one, tell its whole story."
 dataset = App(name="dataset", help="Datasets: pure functions of the ledger.")
 projection = App(name="projection", help="Read models: where they stand, rebuild them.")
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
+advice = App(name="advice", help="Examinations that answers advise, and every earlier text.")
 model = App(name="model", help="Models: register a bundle, promote it.")
 
-for group in (case, dataset, projection, audit, model):
+for group in (case, dataset, projection, audit, model, advice):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -53,7 +54,13 @@ COMMANDS = (
     (audit, "repair", "repair:repair", "Restores a damaged ledger, identical, from the archive."),
     (audit, "restore", "repair:restore", "Writes the archived ledger into an empty server."),
     (model, "register", "models:register", "Checks a bundle and makes it known here."),
-    (model, "promote", "models:promote", "Gives a registered model a role."),
+    (
+        advice,
+        "list",
+        "advice:list_texts",
+        "The examinations that may be advised, as of any moment.",
+    ),
+    (advice, "show", "advice:show", "Every text an examination had, and who stood for it."),
 )
 for group, name, function, summary in COMMANDS:
     group.command(f"ictus.cli.{function}", name=name, help=summary)
