@@ -98,6 +98,7 @@ async def furnished(empty: Ictus) -> Ictus:
         "invite --role king",
         "doctor --bogus",
         "dataset build",
+        "dataset build --out new --shards 0",
         "case withdraw K7-4F2Q",
         "case withdraw K7-4F2Q --reason erasure",
         "case erase K7-4F2Q",

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ictus.cli.options import AsOf, Data, Json, house, put_json, sequence_of, tell
+from ictus.cli.progress import progress
 
 
 def build(
@@ -15,6 +17,9 @@ def build(
     as_of: AsOf = None,
     spec: Annotated[
         Path | None, Parameter(help="TOML file; without it, every labelled case.")
+    ] = None,
+    shards: Annotated[
+        int | None, Parameter(validator=Number(gte=1, lte=64), help="Processes (one per core).")
     ] = None,
     data: Data = None,
     json: Json = False,
@@ -26,17 +31,23 @@ def build(
     out
         A new folder.
     """
-    asyncio.run(_build(out, as_of, spec, data, json))
+    asyncio.run(_build(out, as_of, spec, shards, data, json))
 
 
 async def _build(
-    out: Path, as_of: str | None, spec: Path | None, data: str | None, json: bool
+    out: Path,
+    as_of: str | None,
+    spec: Path | None,
+    shards: int | None,
+    data: str | None,
+    json: bool,
 ) -> None:
     from ictus.datasets import build_dataset
 
     async with house(data) as opened:
-        tell("reading the ledger")
-        manifest = await build_dataset(opened, out, await sequence_of(opened, as_of), spec)
+        until = await sequence_of(opened, as_of)
+        with progress("reading the ledger") as told:
+            manifest = await build_dataset(opened, out, until, spec, shards, told)
     if json:
         put_json(manifest)
         return
