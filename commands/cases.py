@@ -8,11 +8,11 @@ from commands.ports import Blobs
 from commands.transact import Books, Target, transact, transact_all
 from domain import case as cases
 from domain.case import Case
-from domain.errors import SameCase
+from domain.errors import Refused, SameCase
 from domain.events import CASE, Request, fold
 from domain.identity import Instant, case_code, reaction
 from domain.sealed import additional_data, plain
-from domain.stroke import Cause, Evidence
+from domain.stroke import CONTEXT, Cause, Evidence, Modality
 
 
 async def submit_image(
@@ -29,13 +29,16 @@ async def submit_image(
     sent: Instant,
     address: str,
     caption: str = "",
+    modality: Modality = "mri",
+    patient: UUID | None = None,
 ) -> bool:
-    """An image for a case, which opens with its first. `address` says where its bytes are."""
-    opening = await _opening(books, case, by, site, origin)
+    """An image for a case, which opens with its first. `address` says where its bytes are; without a
+    `patient` the case is one of its own."""
+    opening = await _opening(books, case, by, site, origin, patient)
     image = cases.ImageSubmitted(
         item=item,
         channel=channel,
-        modality="mri",
+        modality=modality,
         joined=joined,
         sent=sent,
         file=plain(address),
@@ -57,7 +60,7 @@ async def split_image(
         return None
     other = await books.vault.derive("split", str(case), str(found.submitted.item))
     moved = await _resubmitted(books, case, found.submitted)
-    opening = await _opening(books, other, by, state.opened.site, state.opened.origin)
+    opening = await _opening(books, other, by, state.opened.site, state.opened.origin, None)
 
     def decide(source: Case, target: Case) -> list[list[cases.CaseEvent]]:
         leaving = cases.move_out(source, moved.item, other, by)
@@ -68,9 +71,12 @@ async def split_image(
 
 
 async def give_context(
-    books: Books, request: Request, case: UUID, code: str, value: str, by: UUID
+    books: Books, request: Request, case: UUID, facts: tuple[cases.Fact, ...], by: UUID
 ) -> bool:
-    facts = (cases.Fact(code=code, value=value),)
+    """Raises Refused for what the table of questions does not know."""
+    for fact in facts:
+        if fact.value not in CONTEXT.get(fact.code, ()):
+            raise Refused(f"`{fact.value}` is no answer to `{fact.code}`")
     return await transact(
         books, request, CASE, case, lambda state: cases.give_context(state, facts, by)
     )
@@ -95,6 +101,17 @@ async def confirm_label(
     return await transact(
         books, request, CASE, case, lambda state: cases.confirm_label(state, cause, evidence, rater)
     )
+
+
+async def record_label(
+    books: Books, request: Request, case: UUID, label: cases.LabelConfirmed, by: UUID
+) -> bool:
+    """What a rater said elsewhere, told by the person the case belongs to."""
+
+    def decide(state: Case) -> list[cases.CaseEvent]:
+        return cases.record_label(state, replace(label, blinded=state.answer is None), by)
+
+    return await transact(books, request, CASE, case, decide)
 
 
 async def link(
@@ -193,9 +210,9 @@ async def load_owned(books: Books, case: UUID, person: UUID) -> Case:
 
 
 async def _opening(
-    books: Books, case: UUID, by: UUID, site: str, origin: cases.Origin
+    books: Books, case: UUID, by: UUID, site: str, origin: cases.Origin, patient: UUID | None
 ) -> cases.Opened:
-    patient = await books.vault.derive("patient", str(case))
+    patient = patient or await books.vault.derive("patient", str(case))
     return cases.Opened(code=case_code(case), site=site, patient=patient, origin=origin, by=by)
 
 

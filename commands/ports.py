@@ -7,7 +7,7 @@ TooLarge        the source has it, but it is bigger than ictus takes
 Erased          the key was destroyed: what it sealed is gone for ever
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -113,6 +113,11 @@ class Message(Protocol):
     def data(self) -> bytes: ...
     @property
     def sequence(self) -> int: ...
+    @property
+    def deliveries(self) -> int:
+        """How often it was delivered, this time included."""
+        ...
+
     async def ack(self) -> None: ...
     async def retry(self, delay_s: float) -> None: ...
     async def working(self) -> None: ...
@@ -131,6 +136,10 @@ class Queue(Protocol):
         """Deliveries of a durable consumer, for ever; survives restarts of the server."""
         ...
 
+    async def latest(self, stream: str, subject: str) -> bytes | None:
+        """The last message that `stream` keeps under this subject."""
+        ...
+
 
 class Slots(Protocol):
     """Small shared notes, for what must not be done twice."""
@@ -141,6 +150,18 @@ class Slots(Protocol):
 
     async def put(self, key: str, value: bytes) -> None: ...
     async def get(self, key: str) -> bytes | None: ...
+
+
+class Board(Protocol):
+    """Small shared notes that several change at once."""
+
+    async def read(self, key: str) -> tuple[bytes, int]:
+        """The note and its version; nothing and 0 where there is none."""
+        ...
+
+    async def write(self, key: str, note: bytes, version: int) -> bool:
+        """False when the note is not of that version any more."""
+        ...
 
 
 # Secrets and objects
@@ -180,11 +201,27 @@ class Blobs(Protocol):
 class Db(Protocol):
     """A connection to the read models; asyncpg's has this shape."""
 
-    async def execute(self, query: str, *args: Any) -> str: ...
+    async def execute(
+        self,
+        query: str,
+        *args: Any,
+        timeout: float | None = None,  # noqa: ASYNC109  asyncpg's word
+    ) -> str: ...
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Sequence[Any]]
+    ) -> str:
+        """Appends whole rows, much faster than INSERT."""
+        ...
+
     async def executemany(self, query: str, args: Sequence[Sequence[Any]]) -> None: ...
     async def fetch(self, query: str, *args: Any) -> list[Any]: ...
     async def fetchrow(self, query: str, *args: Any) -> Any: ...
-    async def fetchval(self, query: str, *args: Any) -> Any: ...
+    async def fetchval(
+        self,
+        query: str,
+        *args: Any,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> Any: ...
     def transaction(self) -> Any: ...
 
 

@@ -166,6 +166,7 @@ def _row_label(label: Label) -> RowLabel:
         rater=str(label.rater),
         confidence=label.confidence or "",
         blinded=label.blinded,
+        at=label.at.isoformat() if label.at else "",
     )
 
 

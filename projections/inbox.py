@@ -1,35 +1,18 @@
 """The bot's view: whose cases there are, how far each has come, and which card stands for which."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from string import hexdigits
 from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from commands.ports import Db
-from domain.case import (
-    AnswerComposed,
-    AnswerDelivered,
-    CardPlaced,
-    Erased,
-    ImageIngested,
-    ImageQuarantined,
-    ImageRejected,
-    ImagesMoved,
-    ImageSubmitted,
-    LabelConfirmed,
-    LabelRevised,
-    Linked,
-    Opened,
-    PredictionDeclined,
-    PredictionProduced,
-    Withdrawn,
-)
 from domain.events import Recorded
 from domain.identity import Instant
 from domain.stroke import Cause
-from projections.projection import Change, execute
+from projections.inbox_fold import Case, Fold, changed_cases
 
 UUID_PREFIX_CHARACTERS_MIN = 4
 
@@ -51,9 +34,6 @@ CREATE TABLE cases (
     withdrawn boolean NOT NULL DEFAULT false,
     erased boolean NOT NULL DEFAULT false
 );
-CREATE INDEX cases_code ON cases (lower(replace(code, '-', '')));
-CREATE INDEX cases_person ON cases (person, opened_at DESC);
-CREATE INDEX cases_opened ON cases (opened_at DESC);
 CREATE TABLE images (
     case_id uuid NOT NULL,
     item uuid NOT NULL,
@@ -62,7 +42,6 @@ CREATE TABLE images (
     outcome text,
     PRIMARY KEY (case_id, item)
 );
-CREATE INDEX images_sent ON images (sent_at);
 CREATE TABLE links (case_id uuid NOT NULL, other uuid NOT NULL, PRIMARY KEY (case_id, other));
 CREATE TABLE cards (card uuid PRIMARY KEY, case_id uuid NOT NULL);
 CREATE VIEW overview AS
@@ -87,64 +66,65 @@ FROM cases CROSS JOIN LATERAL (
     FROM images WHERE images.case_id = cases.case_id
 ) AS counted;
 """
-OPEN = "INSERT INTO cases (case_id, code, site, person, opened_at) VALUES ($1, $2, $3, $4, $5)"
-SUBMIT = "INSERT INTO images (case_id, item, sequence, sent_at) VALUES ($1, $2, $3, $4)"
-INGEST = "UPDATE images SET outcome = $3 WHERE case_id = $1 AND item = $2"
-OUTDATE = "UPDATE cases SET answer = NULL, answered = false WHERE case_id = $1"
-MOVE_OUT = "DELETE FROM images WHERE case_id = $1 AND item = ANY($2)"
-PREDICT = """
-UPDATE cases SET prediction = $2, top = $3, top_permille = $4, abstained = $5,
-    answer = NULL, answered = false
-WHERE case_id = $1
+INDICES = """
+CREATE INDEX IF NOT EXISTS cases_code ON cases (lower(replace(code, '-', '')));
+CREATE INDEX IF NOT EXISTS cases_person ON cases (person, opened_at DESC);
+CREATE INDEX IF NOT EXISTS cases_opened ON cases (opened_at DESC);
+CREATE INDEX IF NOT EXISTS images_sent ON images (sent_at);
 """
-COMPOSE = "UPDATE cases SET answer = $2 WHERE case_id = $1 AND prediction = $3"
-DELIVER = "UPDATE cases SET answered = true WHERE case_id = $1 AND answer = $2"
-PLACE = "INSERT INTO cards VALUES ($2, $1) ON CONFLICT (card) DO UPDATE SET case_id = $1"
-LABEL = "UPDATE cases SET label = $2 WHERE case_id = $1"
-LINK = "INSERT INTO links VALUES ($1, $2) ON CONFLICT DO NOTHING"
-WITHDRAW = "UPDATE cases SET withdrawn = true WHERE case_id = $1"
-ERASE = "UPDATE cases SET erased = true WHERE case_id = $1"
+LOAD = "SELECT * FROM cases WHERE case_id = ANY($1)"
+STORE = """
+INSERT INTO cases SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[],
+    $8::integer[], $9::boolean[], $10::uuid[], $11::boolean[], $12::text[], $13::boolean[],
+    $14::boolean[]
+) ON CONFLICT (case_id) DO UPDATE SET
+    prediction = excluded.prediction, top = excluded.top, top_permille = excluded.top_permille,
+    abstained = excluded.abstained, answer = excluded.answer, answered = excluded.answered,
+    label = excluded.label, withdrawn = excluded.withdrawn, erased = excluded.erased
+"""
+REMOVE = """
+DELETE FROM images USING unnest($1::uuid[], $2::uuid[]) AS gone (case_id, item)
+WHERE (images.case_id, images.item) = (gone.case_id, gone.item)
+"""
+SUBMIT = """
+INSERT INTO images SELECT * FROM unnest(
+    $1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::text[]
+)
+"""
+SETTLE = """
+UPDATE images SET outcome = settled.outcome
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS settled (case_id, item, outcome)
+WHERE (images.case_id, images.item) = (settled.case_id, settled.item)
+"""
+PLACE = """
+INSERT INTO cards SELECT * FROM unnest($1::uuid[], $2::uuid[])
+ON CONFLICT (card) DO UPDATE SET case_id = excluded.case_id
+"""
+LINK = "INSERT INTO links SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING"
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await execute(db, batch, changes)
+    fold = Fold(await _cases(db, batch))
+    for recorded in batch:
+        fold.see(recorded)
+    for statement, rows in (
+        (STORE, [astuple(case) for case in fold.cases.values()]),
+        (REMOVE, fold.removed),
+        (SUBMIT, [astuple(image) for image in fold.submitted.values()]),
+        (SETTLE, [(*image, outcome) for image, outcome in fold.settled.items()]),
+        (PLACE, list(fold.cards.items())),
+        (LINK, list(fold.links)),
+    ):
+        if rows:
+            await db.execute(statement, *zip(*rows, strict=True))
 
 
-def changes(recorded: Recorded) -> Iterator[Change]:
-    case_id, event_id = recorded.aggregate_id, recorded.id
-    match recorded.event:
-        case Opened() as opened:
-            time = recorded.envelope.time
-            yield Change(OPEN, (case_id, opened.code, opened.site, opened.by, time))
-        case ImageSubmitted() as image:
-            yield Change(SUBMIT, (case_id, image.item, recorded.sequence, image.sent))
-        case ImageIngested(item=item):
-            yield Change(INGEST, (case_id, item, "usable"))
-            yield Change(OUTDATE, (case_id,))
-        case ImageRejected(item=item):
-            yield Change(INGEST, (case_id, item, "rejected"))
-        case ImageQuarantined(item=item):
-            yield Change(INGEST, (case_id, item, "quarantined"))
-        case ImagesMoved(direction="out", items=items):
-            yield Change(MOVE_OUT, (case_id, list(items)))
-        case PredictionProduced(ranked=((top, permille), *_), chosen=chosen):
-            yield Change(PREDICT, (case_id, event_id, top, permille, len(chosen) != 1))
-        case PredictionDeclined():
-            yield Change(PREDICT, (case_id, event_id, None, None, True))
-        case AnswerComposed(prediction=prediction):
-            yield Change(COMPOSE, (case_id, event_id, prediction))
-        case AnswerDelivered(answer=answer):
-            yield Change(DELIVER, (case_id, answer))
-        case CardPlaced(card=card):
-            yield Change(PLACE, (case_id, card))
-        case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
-            yield Change(LABEL, (case_id, cause))
-        case Linked(other=other):
-            yield Change(LINK, (case_id, other))
-        case Withdrawn():
-            yield Change(WITHDRAW, (case_id,))
-        case Erased():
-            yield Change(ERASE, (case_id,))
+async def _cases(db: Db, batch: Sequence[Recorded]) -> dict[str, Case]:
+    """Those that were opened before this batch and change in it."""
+    concerned = list(changed_cases(batch))
+    found = await db.fetch(LOAD, concerned) if concerned else []
+    return {str(row["case_id"]): Case(**row) for row in found}
 
 
 # Queries

@@ -14,73 +14,18 @@ import nats
 import pytest
 from msgspec.structs import replace
 
-from adapters.storage.postgres import PostgresDatabase
 from commands import cases, objects
 from commands.ports import Erased
 from ictus.cli import COMMANDS
 from ictus.kept import free_port
 from ictus.roles import ROLES
-from ictus.settings import NatsSettings, PostgresSettings, Settings, environment
-from ictus.wiring import furnish, open_house
+from ictus.settings import NatsSettings, PostgresSettings
+from ictus.wiring import open_house
 from projections import PROJECTIONS
-from tests.projections.following import project
+from tests.commandline import Ictus
 from tests.servers import NatsServer
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS_MAX = 60
-
-
-class Ictus:
-    """`ictus …` in a process of its own, with these settings and nothing else in the environment."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.environment = environment(settings) | {"PATH": "/usr/bin:/bin", "COLUMNS": "100"}
-
-    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ictus", *words],
-            env=self.environment,
-            cwd=self.settings.folder,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-        )
-
-    def json(self, *words: str) -> dict[str, object]:
-        done = self(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        (line,) = done.stdout.splitlines()
-        value: dict[str, object] = json.loads(line)
-        return value
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Ictus:
-    """No server anywhere, an empty data directory."""
-    return Ictus(Settings(data=str(tmp_path)))
-
-
-@pytest.fixture
-def empty(fresh_nats: NatsServer, fresh_database: str, tmp_path: Path) -> Ictus:
-    """Servers with nothing in them."""
-    settings = Settings(
-        data=str(tmp_path),
-        nats=NatsSettings(fresh_nats.url, fresh_nats.monitor_url),
-        postgres=PostgresSettings(fresh_database),
-    )
-    return Ictus(settings)
-
-
-@pytest.fixture
-async def furnished(empty: Ictus) -> Ictus:
-    """A new site: streams, the advice catalogue in the ledger, read models that know it."""
-    async with open_house(empty.settings, "test") as house:
-        await furnish(house)
-        async with PostgresDatabase(house.settings.postgres.dsn) as database:
-            await project(house.books.ledger, database, *PROJECTIONS.values())
-    return empty
-
 
 # Usage
 
@@ -96,6 +41,7 @@ async def furnished(empty: Ictus) -> Ictus:
         "events --from 0",
         "invite --uses 0",
         "invite --role king",
+        "import manifest.csv",
         "doctor --bogus",
         "dataset build",
         "dataset build --out new --shards 0",
@@ -139,7 +85,9 @@ def test_the_summary_of_every_command_is_the_first_line_of_its_help() -> None:
         assert documented.splitlines()[0] == summary, name
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.ru.md", "docs/operations.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "README.ru.md", "docs/operations.md", "docs/read-models.md"]
+)
 def test_the_commands_that_documents_name_exist(document: str) -> None:
     known = {" ".join([*group.name, name]).removeprefix("ictus ") for group, name, _, _ in COMMANDS}
     code = re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", (ROOT / document).read_text(), re.DOTALL)
@@ -170,7 +118,7 @@ def test_a_nats_server_that_is_away_exits_6(alone: Ictus) -> None:
     assert done.stderr.startswith("ictus: NATS does not answer")
 
 
-@pytest.mark.parametrize("words", ["events", "dataset build --out new"])
+@pytest.mark.parametrize("words", ["events", "dataset build --out new", "run answer"])
 def test_an_unfurnished_server_exits_6_and_says_what_furnishes_it(empty: Ictus, words: str) -> None:
     done = empty(*words.split())
     assert done.returncode == 6, done.stderr

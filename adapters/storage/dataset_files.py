@@ -57,6 +57,7 @@ _LABEL = pa.struct(
         "rater": _TEXT,
         "confidence": _TEXT,
         "blinded": pa.bool_(),
+        "at": _TEXT,
     }
 )
 SCHEMA = pa.schema(

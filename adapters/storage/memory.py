@@ -132,6 +132,10 @@ class MemoryQueue:
         log = self._logs[_stream_of(target)]
         self._timers[name] = get_running_loop().call_later(delay_s, log.add, target, data)
 
+    async def latest(self, stream: str, subject: str) -> bytes | None:
+        found = [stored.data for stored in self._logs[stream].after(0) if stored.subject == subject]
+        return found[-1] if found else None
+
     async def consume(
         self, stream: str, durable: str, subjects: Sequence[str]
     ) -> AsyncIterator["MemoryDelivery"]:
@@ -218,6 +222,22 @@ class MemorySlots:
 
     async def get(self, key: str) -> bytes | None:
         return self._notes.get(key)
+
+
+class MemoryBoard:
+    """Implements `commands.ports.Board`."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, tuple[bytes, int]] = {}
+
+    async def read(self, key: str) -> tuple[bytes, int]:
+        return self._notes.get(key, (b"", 0))
+
+    async def write(self, key: str, note: bytes, version: int) -> bool:
+        if (await self.read(key))[1] != version:
+            return False
+        self._notes[key] = note, version + 1
+        return True
 
 
 class MemoryKeys:

@@ -1,5 +1,6 @@
 """Decisions: what follows from a request; [] means it is so already."""
 
+from typing import Any
 from uuid import UUID
 
 from domain.case.events import (
@@ -13,6 +14,7 @@ from domain.case.events import (
     ImagesMoved,
     ImageSubmitted,
     Ingestion,
+    Label,
     LabelConfirmed,
     LabelRevised,
     Linked,
@@ -111,27 +113,38 @@ def confirm_label(
     case: Case, cause: Cause, evidence: tuple[Evidence, ...], rater: UUID
 ) -> list[CaseEvent]:
     """The final cause; a later, different one revises it and the earlier stays in the history."""
-    must_belong_to(case, rater)
-    level, blinded = label_level(evidence), case.answer is None
+    label = LabelConfirmed(
+        cause=cause,
+        level=label_level(evidence),
+        evidence=evidence,
+        rater=rater,
+        blinded=case.answer is None,
+    )
+    return record_label(case, label, rater)
+
+
+def record_label(case: Case, label: LabelConfirmed, by: UUID) -> list[CaseEvent]:
+    """What a rater said, told by the person the case belongs to."""
+    must_belong_to(case, by)
     if case.label is None or case.label_id is None:
-        return [
-            LabelConfirmed(
-                cause=cause, level=level, evidence=evidence, rater=rater, blinded=blinded
-            )
-        ]
-    if (case.label.cause, case.label.evidence) == (cause, evidence):
+        return [label]
+    if _said(case.label) == _said(label):
         return []
+    same_rater = case.label.rater == label.rater
     return [
         LabelRevised(
             supersedes=case.label_id,
-            reason="changed-by-rater",
-            cause=cause,
-            level=level,
-            evidence=evidence,
-            rater=rater,
-            blinded=blinded,
+            reason="changed-by-rater" if same_rater else "another-rater",
+            blinded=label.blinded,
+            **_said(label),
         )
     ]
+
+
+def _said(label: Label) -> dict[str, Any]:
+    """All that a rater says; being blinded is not of their saying."""
+    said = ("cause", "level", "evidence", "rater", "stage", "confidence", "at")
+    return {name: getattr(label, name) for name in said}
 
 
 def link(case: Case, other: UUID, suggested: Suggestion, by: UUID | None) -> list[CaseEvent]:

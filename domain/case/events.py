@@ -1,5 +1,6 @@
 """What can happen to a case: each event under the name and version in its tag."""
 
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from domain.stroke import Answer, Cause, Confidence, Evidence, Modality, Stage
 NAME = "case"
 
 Origin = Literal["bot", "import", "demo"]
-Channel = Literal["photo", "document"]
+Channel = Literal["photo", "document", "file"]
 Joined = Literal["first", "album", "window", "reply", "split"]
 Source = Literal["screenshot", "screen-photo", "unknown"]
 Opinion = Literal["agree", "unsure"] | Cause
@@ -50,7 +51,8 @@ class Opened(Happened, frozen=True, tag="case.opened.v1"):
 
 
 class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
-    """An image arrived. `file` is its sealed address (`telegram:<file id>`), `sent` when it was sent."""
+    """An image arrived. `file` is its sealed address (`telegram:<file id>`, `kept:<case>/<sha256>`), `sent`
+    when it was sent, or the day it was taken where existing data says so."""
 
     item: UUID
     channel: Channel
@@ -183,8 +185,8 @@ class AnswerDelivered(Happened, frozen=True, tag="case.answer-delivered.v1"):
 
 
 class LabelConfirmed(Happened, frozen=True, tag="case.label-confirmed.v1"):
-    """The final cause as `rater` knows it; `blinded` when no answer existed yet: one that was
-    composed may be visible before its delivery is recorded."""
+    """The final cause as `rater` knew it on the day `at`; `blinded` when no answer existed yet: one
+    that was composed may be visible before its delivery is recorded."""
 
     cause: Cause
     level: int
@@ -193,13 +195,14 @@ class LabelConfirmed(Happened, frozen=True, tag="case.label-confirmed.v1"):
     blinded: bool
     stage: Stage | None = None
     confidence: Confidence | None = None
+    at: date | None = None
 
 
 class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
     """Replaces the label event `supersedes`, which stays in the history."""
 
     supersedes: UUID
-    reason: Literal["changed-by-rater"]
+    reason: Literal["changed-by-rater", "another-rater"]
     cause: Cause
     level: int
     evidence: tuple[Evidence, ...]
@@ -207,6 +210,7 @@ class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
     blinded: bool
     stage: Stage | None = None
     confidence: Confidence | None = None
+    at: date | None = None
 
 
 class Linked(Happened, frozen=True, tag="case.linked.v1"):

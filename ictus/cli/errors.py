@@ -13,8 +13,10 @@ INTERRUPTED = 130
 
 BY_NAME = {
     "AlreadyRunning": PRECONDITION,
+    "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,
+    "BadManifest": USAGE,
     "BadTime": USAGE,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
@@ -27,6 +29,7 @@ BY_NAME = {
     "Refused": PRECONDITION,
     "Unavailable": UNAVAILABLE,
     "Unfit": PRECONDITION,
+    "Unwritable": PRECONDITION,
 }
 """By class name, bases included, so that nothing needs importing to say that nothing is wrong."""
 

@@ -1,10 +1,12 @@
 """A case: given events, when decided, then events."""
 
+from datetime import date
 from itertools import pairwise
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from domain import case as cases
 from domain.case import Case, CaseEvent, Fact
@@ -372,6 +374,30 @@ def test_no_image_is_lost(changes: list[tuple[str, object]]) -> None:
     assert {*case.images, *case.moved_out} == sent
     assert not {*case.images} & {*case.moved_out}
     assert len(case.images) >= 1
+
+
+def test_what_a_rater_said_on_another_day_or_another_rater_said_revises_the_label() -> None:
+    said = cases.LabelConfirmed(
+        cause="cardioembolic",
+        level=3,
+        evidence=("ecg",),
+        rater=an_id("rater"),
+        blinded=True,
+        stage="discharge",
+        at=date(2025, 3, 9),
+    )
+    labelled = more(READY, *cases.record_label(READY, said, CLINICIAN), since=6)
+    assert cases.record_label(labelled, said, CLINICIAN) == []
+
+    [later] = cases.record_label(labelled, replace(said, at=date(2025, 6, 9)), CLINICIAN)
+    [other] = cases.record_label(labelled, replace(said, rater=an_id("other")), CLINICIAN)
+
+    assert isinstance(later, cases.LabelRevised)
+    assert isinstance(other, cases.LabelRevised)
+    assert (later.reason, later.at) == ("changed-by-rater", date(2025, 6, 9))
+    assert (other.reason, other.supersedes) == ("another-rater", labelled.label_id)
+    with pytest.raises(NotYours):
+        cases.record_label(READY, said, said.rater)
 
 
 def test_a_label_event_carries_its_own_grounds() -> None:
