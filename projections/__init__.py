@@ -4,13 +4,14 @@ All are made from the ledger alone, can be thrown away, and come back identical 
 one, write its file and put it in the table below; `projections.runner` does the rest.
 """
 
-from projections import dataset, history, inbox, people, quality
+from projections import dataset, deadletters, history, inbox, people, quality
 from projections.projection import Projection
 
 PROJECTIONS = {
     projection.name: projection
     for projection in (
         Projection("dataset", 1, dataset.DDL, dataset.apply),
+        Projection("deadletters", 1, deadletters.DDL, deadletters.apply),
         Projection("history", 1, history.DDL, history.apply),
         Projection("inbox", 1, inbox.DDL, inbox.apply),
         Projection("people", 1, people.DDL, people.apply),

@@ -16,8 +16,9 @@ dataset = App(name="dataset", help="Datasets: pure functions of the ledger.")
 projection = App(name="projection", help="Read models: where they stand, rebuild them.")
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
 model = App(name="model", help="Models: register a bundle, promote it.")
+dlq = App(name="dlq", help="Dead letters: what a worker could not do, and what waits behind it.")
 
-for group in (case, dataset, projection, audit, model):
+for group in (case, dataset, projection, audit, model, dlq):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -41,6 +42,10 @@ COMMANDS = (
     (audit, "restore", "repair:restore", "Writes the archived ledger into an empty server."),
     (model, "register", "models:register", "Checks a bundle and makes it known here."),
     (model, "promote", "models:promote", "Gives a registered model a role."),
+    (dlq, "list", "dlq:list_letters", "What was set aside, line by line."),
+    (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),
+    (dlq, "retry", "dlq:retry", "Lets the worker try again, in order."),
+    (dlq, "discard", "dlq:discard", "Skips it for ever."),
 )
 for group, name, function, summary in COMMANDS:
     group.command(f"ictus.cli.{function}", name=name, help=summary)

@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from nats.aio.client import Client
+
+from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.memory import MemoryBoard, MemoryLedger, MemoryQueue, MemoryVault
+from adapters.storage.queue import BucketBoard, JetStreamQueue
 from adapters.storage.streams import DEAD_LETTERS, LEDGER
 from commands import dead_letters
 from commands.ports import Board, Ledger, Message, Queue
@@ -60,6 +64,11 @@ class World:
     def in_memory(cls, ack_wait_s: float = 0.3) -> "World":
         ledger = MemoryLedger()
         return cls(ledger, MemoryQueue(ledger, ack_wait_s), MemoryBoard())
+
+    @classmethod
+    def on(cls, client: Client, ack_wait_s: float = 1.0) -> "World":
+        queue = JetStreamQueue(client, ack_wait_s)
+        return cls(JetStreamLedger(client), queue, BucketBoard(client))
 
     async def happen(self, patient: Patient, *notices: str) -> None:
         for notice in notices:
