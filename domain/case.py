@@ -278,6 +278,16 @@ class Case(Struct, frozen=True):
         return tuple(item for item, image in self.images.items() if image.outcome is None)
 
     @property
+    def given_up(self) -> tuple[UUID, ...]:
+        """Items on which ingest failed through no fault of theirs: it may do them after all."""
+        outcomes = ((item, image.outcome) for item, image in self.images.items())
+        return tuple(
+            item
+            for item, outcome in outcomes
+            if isinstance(outcome, ImageRejected) and outcome.reason == "failed"
+        )
+
+    @property
     def usable(self) -> tuple[ImageIngested, ...]:
         """De-identified images, in the order they were submitted."""
         outcomes = (image.outcome for image in self.images.values())
@@ -359,9 +369,10 @@ def submit_image(case: Case, opening: Opened, image: ImageSubmitted) -> list[Cas
 
 
 def record_ingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
-    """Ingest speaks once about an image; about one that has left the case it says nothing."""
-    image = case.images.get(outcome.item)
-    return [outcome] if image is not None and image.outcome is None else []
+    """Ingest speaks once about an image, unless it failed itself; about one that has left the case
+    it says nothing."""
+    awaited = outcome.item in case.waiting or outcome.item in case.given_up
+    return [outcome] if awaited and outcome != case.images[outcome.item].outcome else []
 
 
 def move_out(case: Case, item: UUID, other: UUID, by: UUID) -> list[CaseEvent]:
@@ -394,10 +405,13 @@ def give_opinion(case: Case, opinion: Opinion, by: UUID) -> list[CaseEvent]:
 
 
 def needs_prediction(case: Case, model: UUID) -> bool:
-    """All images ingested, at least one usable, and nothing said yet about exactly these inputs."""
+    """All images ingested, at least one usable, and nothing said yet about exactly these inputs; that
+    the analysis failed says nothing."""
     if case.opened is None or case.waiting or not case.usable:
         return False
     said = case.prediction
+    if isinstance(said, PredictionDeclined) and said.reason == "failed":
+        return True
     return said is None or (said.inputs, said.af, said.model) != (case.inputs, case.af, model)
 
 
@@ -406,7 +420,7 @@ def record_prediction(case: Case, prediction: Prediction) -> list[CaseEvent]:
         return []
     if (prediction.inputs, prediction.af) != (case.inputs, case.af):
         return []
-    return [prediction]
+    return [] if prediction == case.prediction else [prediction]
 
 
 def compose_answer(case: Case, answer: AnswerComposed) -> list[CaseEvent]:

@@ -13,7 +13,7 @@ from adapters.storage.nats_connection import connect
 from adapters.storage.streams import DEAD_LETTERS, INBOX, provision
 from commands.ports import Message
 from tests.servers import NatsServer
-from tests.workers.reacting import Mortal, Patient, World, eventually, process
+from tests.workers.reacting import ACK_WAIT_S, Mortal, Patient, World, eventually, process
 from workers import loop, retries
 from workers.letters import DeadLetter, kept_under
 from workers.reactor import Done, Outcome, Poison, Reaction
@@ -225,6 +225,26 @@ async def test_killed_on_a_real_server_nothing_is_lost_and_the_order_is_kept(
     on_nats: World, kills: tuple[int, ...]
 ) -> None:
     await _lived_through(on_nats, kills)
+
+
+async def test_what_was_discarded_while_its_acknowledgement_was_lost_is_not_tried_again() -> None:
+    world, patient = World.in_memory(), Patient(uuid4())
+    world.poison = {"a"}
+    four_retries, publishing = 4 * 2, 2
+    life = Mortal(four_retries + publishing + 1)
+    async with process(world, life.post(world.post, calls_of_streams_only=True)):
+        await world.happen(patient, "a")
+        await life.dead.wait()
+    [letter] = (await world.line(patient)).letters
+    await world.discard(patient, letter)
+    world.poison = set()
+
+    async with process(world):
+        await world.happen(patient, "b")
+        await opened(world, patient, 1)
+        await asyncio.sleep(2 * ACK_WAIT_S)
+
+    assert world.handled_of(patient) == ["b"]
 
 
 async def test_what_kills_its_worker_is_set_aside_after_five_deaths(world: World) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from commands import cases, objects
 from commands.ports import Blobs, Missing, Photos, TooLarge
 from commands.transact import Books, because
@@ -16,6 +18,7 @@ from domain.case import (
     Reason,
 )
 from domain.events import Recorded
+from domain.identity import reaction
 from domain.sealed import additional_data, plain
 from workers.ingest.pipeline import PROFILE, Ingested, Refused
 from workers.reactor import Done, Ignored, Outcome
@@ -37,7 +40,7 @@ class Ingest(NamedTuple):
         """One image-submitted event gets exactly one outcome."""
         match recorded.event:
             case ImageSubmitted(item=item):
-                if not await self._is_waiting(recorded.aggregate_id, item):
+                if not await self._is_awaited(recorded.aggregate_id, item):
                     return Ignored()
                 return await self._record(recorded, await self._ingest(recorded, recorded.event))
         return Ignored()
@@ -45,13 +48,15 @@ class Ingest(NamedTuple):
     async def give_up(self, recorded: Recorded) -> None:
         """The image failed again and again: the clinician is told, the letter is kept."""
         if isinstance(recorded.event, ImageSubmitted):
-            await self._record(recorded, _rejected(recorded.event, "failed"))
+            await self._record(recorded, _rejected(recorded.event, "failed"), f"{ROLE}/failed")
 
-    async def _is_waiting(self, case: UUID, item: UUID) -> bool:
-        return item in (await cases.load(self.books, case)).waiting
+    async def _is_awaited(self, case: UUID, item: UUID) -> bool:
+        state = await cases.load(self.books, case)
+        return item in state.waiting or item in state.given_up
 
-    async def _record(self, recorded: Recorded, outcome: Ingestion) -> Outcome:
-        request = because(self.books, recorded, ROLE)
+    async def _record(self, recorded: Recorded, outcome: Ingestion, act: str = ROLE) -> Outcome:
+        """Giving up is an act of its own, so that the image may be ingested after all."""
+        request = replace(because(self.books, recorded, ROLE), id=reaction(recorded.id, act))
         done = await cases.record_ingestion(self.books, request, recorded.aggregate_id, outcome)
         return Done() if done else Ignored()
 
