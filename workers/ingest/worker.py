@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from commands import cases, objects
+from commands.objects import ORIGINALS
 from commands.ports import Blobs, Missing, Photos, TooLarge
 from commands.transact import Books, because
 from domain.case import (
@@ -25,7 +26,6 @@ from workers.reactor import Done, Ignored, Outcome
 
 ROLE = "ingest"
 SUBJECTS = ("ictus.ev.*.case.*.image-submitted",)
-ORIGINALS = "original/"
 
 
 class Ingest(NamedTuple):
@@ -38,11 +38,15 @@ class Ingest(NamedTuple):
 
     async def react(self, recorded: Recorded) -> Outcome:
         """One image-submitted event gets exactly one outcome."""
-        match recorded.event:
-            case ImageSubmitted(item=item):
-                if not await self._is_awaited(recorded.aggregate_id, item):
-                    return Ignored()
-                return await self._record(recorded, await self._ingest(recorded, recorded.event))
+        if not isinstance(recorded.event, ImageSubmitted):
+            return Ignored()
+        item = recorded.event.item
+        case = await cases.load(self.books, recorded.aggregate_id)
+        if item in case.waiting or item in case.given_up:
+            return await self._record(recorded, await self._ingest(recorded, recorded.event))
+        image = case.images.get(item)
+        if image and isinstance(image.outcome, ImageRejected):
+            await self._forget(recorded, recorded.event)
         return Ignored()
 
     async def give_up(self, recorded: Recorded) -> None:
@@ -50,21 +54,31 @@ class Ingest(NamedTuple):
         if isinstance(recorded.event, ImageSubmitted):
             await self._record(recorded, _rejected(recorded.event, "failed"), f"{ROLE}/failed")
 
-    async def _is_awaited(self, case: UUID, item: UUID) -> bool:
-        state = await cases.load(self.books, case)
-        return item in state.waiting or item in state.given_up
-
     async def _record(self, recorded: Recorded, outcome: Ingestion, act: str = ROLE) -> Outcome:
         """Giving up is an act of its own, so that the image may be ingested after all."""
         request = replace(because(self.books, recorded, ROLE), id=reaction(recorded.id, act))
         done = await cases.record_ingestion(self.books, request, recorded.aggregate_id, outcome)
+        if isinstance(recorded.event, ImageSubmitted) and _is_final_rejection(outcome):
+            await self._forget(recorded, recorded.event)
         return Done() if done else Ignored()
 
+    async def _forget(self, recorded: Recorded, image: ImageSubmitted) -> None:
+        """Nothing of a rejected image is kept; after its event, so that a crash between is mended."""
+        address = await self._address(recorded, image)
+        if objects.is_kept(address):
+            await objects.forget_kept(self.blobs, address)
+
+    async def _address(self, recorded: Recorded, image: ImageSubmitted) -> str:
+        return await self.books.vault.unseal(image.file, additional_data(recorded.id, "file"))
+
+    async def _fetch(self, address: str) -> bytes:
+        if objects.is_kept(address):
+            return await objects.fetch_kept(self.blobs, self.books.vault, address)
+        return await self.photos.fetch(address)
+
     async def _ingest(self, recorded: Recorded, image: ImageSubmitted) -> Ingestion:
-        aad = additional_data(recorded.id, "file")
-        address = await self.books.vault.unseal(image.file, aad)
         try:
-            data = await self.photos.fetch(address)
+            data = await self._fetch(await self._address(recorded, image))
         except Missing:
             return _rejected(image, "source-gone")
         except TooLarge:
@@ -110,6 +124,11 @@ class Ingest(NamedTuple):
 
     async def _store(self, case: UUID, data: bytes, folder: str = "") -> str:
         return await objects.store(self.blobs, self.books.vault, case, data, folder)
+
+
+def _is_final_rejection(outcome: Ingestion) -> bool:
+    """What ingest failed at may yet be ingested, so it is kept."""
+    return isinstance(outcome, ImageRejected) and outcome.reason != "failed"
 
 
 def _rejected(image: ImageSubmitted, reason: Reason) -> ImageRejected:
