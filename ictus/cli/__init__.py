@@ -17,8 +17,9 @@ projection = App(name="projection", help="Read models: where they stand, rebuild
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
 advice = App(name="advice", help="Examinations that answers advise, and every earlier text.")
 model = App(name="model", help="Models: register a bundle, promote it.")
+dlq = App(name="dlq", help="Dead letters: what a worker could not do, and what waits behind it.")
 
-for group in (case, dataset, projection, audit, model, advice):
+for group in (case, dataset, projection, audit, model, advice, dlq):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -61,6 +62,11 @@ COMMANDS = (
         "The examinations that may be advised, as of any moment.",
     ),
     (advice, "show", "advice:show", "Every text an examination had, and who stood for it."),
+    (model, "promote", "models:promote", "Gives a registered model a role."),
+    (dlq, "list", "dlq:list_letters", "What was set aside, line by line."),
+    (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),
+    (dlq, "retry", "dlq:retry", "Lets the worker try again, in order."),
+    (dlq, "discard", "dlq:discard", "Skips it for ever."),
 )
 for group, name, function, summary in COMMANDS:
     group.command(f"ictus.cli.{function}", name=name, help=summary)
