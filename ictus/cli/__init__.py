@@ -16,8 +16,9 @@ dataset = App(name="dataset", help="Datasets: pure functions of the ledger.")
 projection = App(name="projection", help="Read models: where they stand, rebuild them.")
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
 model = App(name="model", help="Models: register a bundle, promote it.")
+image = App(name="image", help="Images: de-identify local files.")
 
-for group in (case, dataset, projection, audit, model):
+for group in (case, dataset, projection, audit, model, image):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -41,6 +42,7 @@ COMMANDS = (
     (audit, "restore", "repair:restore", "Writes the archived ledger into an empty server."),
     (model, "register", "models:register", "Checks a bundle and makes it known here."),
     (model, "promote", "models:promote", "Gives a registered model a role."),
+    (image, "inspect", "images:inspect", "De-identifies local files and says what became of each."),
 )
 for group, name, function, summary in COMMANDS:
     group.command(f"ictus.cli.{function}", name=name, help=summary)
