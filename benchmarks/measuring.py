@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
+from resource import RUSAGE_SELF, getrusage
 from statistics import median
 from types import TracebackType
 from typing import Any, Self
@@ -19,22 +20,20 @@ from ictus.demo.result import percentile
 
 
 class Measured(Struct):
-    """So many events in so many seconds; `cpu_s` is the client's alone."""
+    """So many events in so many seconds; `cpu_s` and `rss_mb`, its peak, are the client's alone."""
 
     events: int
     seconds: float
     cpu_s: float
     latencies_ms: list[float]
+    rss_mb: float = 0.0
 
 
 class Stopwatch:
-    """`with Stopwatch(events) as watch: …` and then `watch.measured`."""
-
-    measured: Measured
+    """`with Stopwatch(events) as watch: …` and then `watch.measured`; of several blocks, their sum."""
 
     def __init__(self, events: int) -> None:
-        self._events = events
-        self._latencies_ms: list[float] = []
+        self.measured = Measured(events, 0.0, 0.0, [])
 
     def __enter__(self) -> Self:
         self._cpu, self._since = time.process_time(), time.perf_counter()
@@ -46,12 +45,16 @@ class Stopwatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        seconds, cpu = time.perf_counter() - self._since, time.process_time() - self._cpu
-        self.measured = Measured(self._events, seconds, cpu, self._latencies_ms)
+        self.measured.seconds += time.perf_counter() - self._since
+        self.measured.cpu_s += time.process_time() - self._cpu
+        self.measured.rss_mb = rss_mb()
 
     def lap(self, since: float) -> None:
-        """Notes how long one thing took."""
-        self._latencies_ms.append((time.perf_counter() - since) * 1000)
+        """Notes how long one thing took, which ends now."""
+        self.took(time.perf_counter() - since)
+
+    def took(self, seconds: float) -> None:
+        self.measured.latencies_ms.append(seconds * 1000)
 
 
 class Results:
@@ -80,10 +83,23 @@ class Results:
         latencies = [each for round_ in self._measured[name] for each in round_.latencies_ms]
         return round(percentile(latencies, share), 3) if latencies else None
 
+    def seconds(self, name: str) -> float:
+        """The median of the rounds."""
+        return round(median(round_.seconds for round_ in self._measured[name]), 2)
+
+    def rss_mb(self, name: str) -> int:
+        """The highest peak of all rounds."""
+        return round(max(round_.rss_mb for round_ in self._measured[name]))
+
     def cpu_us(self, name: str) -> float | None:
         """The client's processor time per event: the median of the rounds."""
         costs = [round_.cpu_s / round_.events * 1e6 for round_ in self._measured[name]]
         return round(median(costs), 2) if costs else None
+
+
+def rss_mb() -> float:
+    """The most memory this process ever held."""
+    return getrusage(RUSAGE_SELF).ru_maxrss / 1024
 
 
 def show(title: str, outcome: Mapping[str, float | None]) -> None:

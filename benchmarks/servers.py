@@ -18,23 +18,25 @@ from ictus.supervisor import Child, Supervisor
 
 
 class Servers(Struct, frozen=True):
-    """Addresses; a peer that is not installed has none."""
+    """Addresses; a peer that is not installed has none. `dsn` is the read models' own database."""
 
     nats: str
+    dsn: str | None
     postgres: dict[str, str] | None
     sqlite: dict[str, str] | None
     umadb: str | None
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Servers]:
-    """NATS with a new ledger, and of the others those that are installed."""
+async def running(*, read_models: bool = False) -> AsyncIterator[Servers]:
+    """NATS with a new ledger, PostgreSQL for read models, and of the peers those installed."""
     with TemporaryDirectory(prefix="ictus-bench-") as name:
         folder = Path(name)
         make_private(folder / "run")
         async with Supervisor(folder / "run") as supervisor:
             nats = prepare_nats(folder / "nats")
-            postgres = prepare_postgres(folder / "postgres") if _has("psycopg") else None
+            peer = _has("psycopg")
+            postgres = prepare_postgres(folder / "postgres") if peer or read_models else None
             umadb = free_port() if _has("umadb") else None
             children = [nats_child(nats)]
             children += [postgres_child(postgres)] if postgres else []
@@ -45,7 +47,8 @@ async def running() -> AsyncIterator[Servers]:
                 await provision(client, "demo")
             yield Servers(
                 nats=nats.url,
-                postgres=_postgres_environment(postgres) if postgres else None,
+                dsn=postgres.dsn if postgres else None,
+                postgres=_postgres_environment(postgres) if postgres and peer else None,
                 sqlite=_sqlite_environment(folder),
                 umadb=f"http://{HOST}:{umadb}" if umadb else None,
             )

@@ -33,6 +33,12 @@ def written(events: int, seed: str, head: int = 0) -> list[Written]:
     return list(islice(_side_by_side(seed, count(head + 1)), events))
 
 
+def stream_of(events: int, seed: str) -> Iterator[tuple[Request, Commit]]:
+    """As `written` on an empty ledger, each made only when it is asked for."""
+    made = islice(_side_by_side(seed, count(1)), events)
+    return ((request, commit) for request, commit, _ in made)
+
+
 def fresh(events: int, seed: str) -> list[Written]:
     """First events of so many new cases."""
     return list(islice(_side_by_side(seed, count(), together=events), events))

@@ -2,13 +2,17 @@
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from commands.ports import Blobs
 from commands.transact import Books, Target, transact, transact_all
 from domain import case as cases
 from domain.case import Case
+from domain.errors import Refused, SameCase
 from domain.events import CASE, Request, fold
-from domain.identity import Instant, case_code
+from domain.identity import Instant, case_code, reaction
 from domain.sealed import additional_data, plain
-from domain.stroke import Cause, Evidence
+from domain.stroke import CONTEXT, Cause, Evidence, Modality
 
 
 async def submit_image(
@@ -25,13 +29,16 @@ async def submit_image(
     sent: Instant,
     address: str,
     caption: str = "",
+    modality: Modality = "mri",
+    patient: UUID | None = None,
 ) -> bool:
-    """An image for a case, which opens with its first. `address` says where its bytes are."""
-    opening = await _opening(books, case, by, site, origin)
+    """An image for a case, which opens with its first. `address` says where its bytes are; without a
+    `patient` the case is one of its own."""
+    opening = await _opening(books, case, by, site, origin, patient)
     image = cases.ImageSubmitted(
         item=item,
         channel=channel,
-        modality="mri",
+        modality=modality,
         joined=joined,
         sent=sent,
         file=plain(address),
@@ -53,7 +60,7 @@ async def split_image(
         return None
     other = await books.vault.derive("split", str(case), str(found.submitted.item))
     moved = await _resubmitted(books, case, found.submitted)
-    opening = await _opening(books, other, by, state.opened.site, state.opened.origin)
+    opening = await _opening(books, other, by, state.opened.site, state.opened.origin, None)
 
     def decide(source: Case, target: Case) -> list[list[cases.CaseEvent]]:
         leaving = cases.move_out(source, moved.item, other, by)
@@ -64,9 +71,12 @@ async def split_image(
 
 
 async def give_context(
-    books: Books, request: Request, case: UUID, code: str, value: str, by: UUID
+    books: Books, request: Request, case: UUID, facts: tuple[cases.Fact, ...], by: UUID
 ) -> bool:
-    facts = (cases.Fact(code=code, value=value),)
+    """Raises Refused for what the table of questions does not know."""
+    for fact in facts:
+        if fact.value not in CONTEXT.get(fact.code, ()):
+            raise Refused(f"`{fact.value}` is no answer to `{fact.code}`")
     return await transact(
         books, request, CASE, case, lambda state: cases.give_context(state, facts, by)
     )
@@ -91,6 +101,63 @@ async def confirm_label(
     return await transact(
         books, request, CASE, case, lambda state: cases.confirm_label(state, cause, evidence, rater)
     )
+
+
+async def record_label(
+    books: Books, request: Request, case: UUID, label: cases.LabelConfirmed, by: UUID
+) -> bool:
+    """What a rater said elsewhere, told by the person the case belongs to."""
+
+    def decide(state: Case) -> list[cases.CaseEvent]:
+        return cases.record_label(state, replace(label, blinded=state.answer is None), by)
+
+    return await transact(books, request, CASE, case, decide)
+
+
+async def link(
+    books: Books,
+    request: Request,
+    case: UUID,
+    other: UUID,
+    *,
+    suggested: cases.Suggestion = "clinician",
+    by: UUID | None = None,
+) -> bool:
+    """Two cases of one patient, both of this ledger. Raises SameCase, NoSuchCase, NotYours, IsErased."""
+    if case == other:
+        raise SameCase
+
+    def decide(one: Case, two: Case) -> list[list[cases.CaseEvent]]:
+        return [cases.link(one, other, suggested, by), cases.link(two, case, suggested, by)]
+
+    return await transact_all(books, request, [Target(CASE, case), Target(CASE, other)], decide)
+
+
+async def withdraw(
+    books: Books,
+    request: Request,
+    case: UUID,
+    reason: cases.Withdrawal,
+    by: UUID | None = None,
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.withdraw(state, reason, by)
+    )
+
+
+async def erase(books: Books, blobs: Blobs, request: Request, case: UUID) -> bool:
+    """Destroys the case's key and deletes its objects, for ever; False when it was so already.
+
+    The ledger first says that this was asked for, which closes the case, so that nothing new comes
+    in behind the deletion. It says that it is done last, when that is true. One that broke off in
+    between can therefore be seen, and is finished by asking again: every step may be repeated.
+    """
+    await withdraw(books, request, case, "erasure")
+    await books.vault.destroy(f"{CASE.name}/{case}")
+    for key in [key async for key in blobs.keys(f"{CASE.name}/{case}/")]:
+        await blobs.delete(key)
+    done = replace(request, id=reaction(request.id, "erasure"))
+    return await transact(books, done, CASE, case, cases.record_erasure)
 
 
 async def record_ingestion(
@@ -143,9 +210,9 @@ async def load_owned(books: Books, case: UUID, person: UUID) -> Case:
 
 
 async def _opening(
-    books: Books, case: UUID, by: UUID, site: str, origin: cases.Origin
+    books: Books, case: UUID, by: UUID, site: str, origin: cases.Origin, patient: UUID | None
 ) -> cases.Opened:
-    patient = await books.vault.derive("patient", str(case))
+    patient = patient or await books.vault.derive("patient", str(case))
     return cases.Opened(code=case_code(case), site=site, patient=patient, origin=origin, by=by)
 
 

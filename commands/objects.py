@@ -1,9 +1,16 @@
-"""A case's objects: encrypted with its key, named by the hash of their plain bytes."""
+"""A case's objects: encrypted with its key, named by the hash of their plain bytes.
+
+An original that is here before ingest has seen it has the address `kept:<case>/<sha256>`.
+"""
 
 from hashlib import sha256
 from uuid import UUID
 
 from commands.ports import Blobs, Missing, Vault
+
+KEPT = "kept"
+ORIGINALS = "original/"
+"""What is restricted lies apart from derivatives."""
 
 
 async def store(blobs: Blobs, vault: Vault, case: UUID, data: bytes, folder: str = "") -> str:
@@ -24,6 +31,30 @@ async def fetch(blobs: Blobs, vault: Vault, case: UUID, digest: str, folder: str
     return data
 
 
+async def fetch_kept(blobs: Blobs, vault: Vault, address: str) -> bytes:
+    """The original at a `kept:` address. Raises as `fetch` does."""
+    case, digest = _kept_at(address)
+    return await fetch(blobs, vault, case, digest, ORIGINALS)
+
+
+async def forget_kept(blobs: Blobs, address: str) -> None:
+    """Takes the original at a `kept:` address away."""
+    case, digest = _kept_at(address)
+    await blobs.delete(object_key(case, digest, ORIGINALS))
+
+
+def kept_address(case: UUID, digest: str) -> str:
+    return f"{KEPT}:{case}/{digest}"
+
+
+def is_kept(address: str) -> bool:
+    return address.startswith(f"{KEPT}:")
+
+
+def _kept_at(address: str) -> tuple[UUID, str]:
+    case, digest = address.removeprefix(f"{KEPT}:").split("/")
+    return UUID(case), digest
+
+
 def object_key(case: UUID, digest: str, folder: str = "") -> str:
-    """`folder` keeps what is restricted (`original/`) apart from derivatives."""
     return f"case/{case}/{folder}{digest}"

@@ -5,6 +5,8 @@ Refused
 ├── NotInvited    the person has no role that allows it
 ├── NoConsent     the research notice was not accepted yet
 ├── NoSuchCase    no case with that id or code
+├── SameCase      a case is not another case of its own patient
+├── IsErased      the case was erased, or its erasure has begun
 ├── Exhausted     the invitation was used up or has expired
 └── NotHere       this ledger must not do that
 """
@@ -31,6 +33,14 @@ class NoConsent(Refused):
 
 class NoSuchCase(Refused):
     """There is no such case."""
+
+
+class SameCase(Refused):
+    """A case cannot be linked to itself."""
+
+
+class IsErased(Refused):
+    """This case was erased."""
 
 
 class Exhausted(Refused):

@@ -28,11 +28,43 @@ CAUSES: tuple[Cause, ...] = (
     "undetermined-incomplete",
     "not-a-stroke",
 )
+ANSWERS: tuple[Answer, ...] = ("yes", "no", "unknown")
+MODALITIES: tuple[Modality, ...] = ("mri", "mri-dwi", "mri-adc", "mri-flair", "mri-t1", "mri-t2")
+STAGES: tuple[Stage, ...] = ("admission", "discharge", "follow-up")
+CONFIDENCES: tuple[Confidence, ...] = ("evident", "probable", "possible")
 PREDICTED: tuple[Cause, ...] = ("cardioembolic", "large-artery")
 EVIDENCE: tuple[Evidence, ...] = ("ecg", "echo", "stenosis", "clinical")
 INSTRUMENTAL: frozenset[Evidence] = frozenset({"ecg", "echo", "stenosis"})
 
-LEVEL_WORKING, LEVEL_INSTRUMENTAL = 1, 2
+LEVEL_OPINION, LEVEL_WORKING, LEVEL_INSTRUMENTAL, LEVEL_ADJUDICATED = LEVELS = (0, 1, 2, 3)
+
+BANDS: dict[str, dict[int, str]] = {
+    "age_band": {0: "<50", 50: "50-59", 60: "60-64", 65: "65-74", 75: "75-84", 85: "85+"},
+    "nihss": {0: "0", 1: "1-4", 5: "5-15", 16: "16-20", 21: "21-42"},
+}
+"""Where each band begins. Numbers themselves are never kept: an exact age helps to find a person."""
+
+NUMBERS_MAX = {"age_band": 120, "nihss": 42}
+
+CONTEXT: dict[str, tuple[str, ...]] = {
+    "af": ANSWERS,
+    "age_band": (*BANDS["age_band"].values(), "unknown"),
+    "sex": ("female", "male", "unknown"),
+    "nihss": (*BANDS["nihss"].values(), "unknown"),
+    "hypertension": ANSWERS,
+    "diabetes": ANSWERS,
+    "smoking": ANSWERS,
+    "heart_failure": ANSWERS,
+    "coronary_disease": ANSWERS,
+    "earlier_stroke": ANSWERS,
+}
+"""What may be told beside images: every question by its code, with the answers it has."""
+
+
+def band(code: str, number: float) -> str:
+    """The band of `BANDS[code]` that a number, such as an age in years, lies in."""
+    begun = [name for start, name in BANDS[code].items() if start <= max(number, 0)]
+    return begun[-1]
 
 
 def label_level(evidence: tuple[Evidence, ...]) -> int:

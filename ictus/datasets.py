@@ -8,13 +8,14 @@ from commands import datasets, objects
 from domain.dataset import Built
 from ictus.wiring import House
 from projections import builder
+from projections.spec import Spec, load_spec
 
 
 async def build_dataset(
     house: House, out: Path, as_of: int | None, spec_file: Path | None
 ) -> dataset_files.Manifest:
     """Rows, images and manifest in the new folder `out`. Raises Refused, Damaged, Unavailable."""
-    spec = builder.load_spec(spec_file) if spec_file else builder.Spec()
+    spec = load_spec(spec_file) if spec_file else Spec()
     dataset = await builder.build(house.books.ledger, spec, as_of)
 
     async def derivative(case: str, sha256: str) -> bytes:
@@ -23,7 +24,7 @@ async def build_dataset(
     manifest = await dataset_files.write(dataset, out, derivative)
     built = Built(
         root=dataset.root,
-        rows=len(dataset.rows),
+        rows=len(dataset.encoded),
         as_of=dataset.as_of,
         head_sha256=dataset.head_sha256,
         spec_sha256=dataset.spec_sha256,

@@ -23,18 +23,12 @@ from urllib.request import urlopen
 import asyncpg
 from msgspec import Struct
 
-from adapters.storage.users import ADMIN, STREAMS_ACCOUNT, USERS, accounts
+from adapters.storage.users import STREAMS_ACCOUNT, accounts
 from commands.ports import Unavailable
 from ictus.account import make_readable, open_the_way, server_account
-from ictus.kept import (
-    HOST,
-    keep_nkeys,
-    keep_password,
-    keep_ports,
-    make_private,
-    read_kept,
-    write_private,
-)
+from ictus.kept import HOST, keep_password, keep_ports, make_private, read_kept, write_private
+from ictus.nkeys import make_seeds, public_keys
+from ictus.settings import NKEYS
 from ictus.supervisor import Child, command_line
 
 USER = "ictus"
@@ -130,9 +124,9 @@ def prepare_nats(data: Path) -> Nats:
     make_private(data)
     keep_ports(data, "nats", "nats_monitor")
     keep_password(data, "nats")
-    keys = keep_nkeys(data, [ADMIN, *USERS])
+    make_seeds(data / NKEYS)
     nats = nats_at(data)
-    write_private(data / "nats.conf", _nats_conf(nats, keys))
+    write_private(data / "nats.conf", _nats_conf(nats, public_keys(data / NKEYS)))
     _move_streams(nats.data / "nats" / "jetstream")
     return nats
 

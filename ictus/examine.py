@@ -54,6 +54,7 @@ async def durability(house: House) -> str:
 async def nats_user(house: House) -> str:
     nats = house.settings.nats
     if nats.nkey:
+        _must_be_private(Path(nats.nkey))
         return f"`{Path(nats.nkey).stem}`, by its key {nats.nkey}"
     return f"`{urlsplit(nats.url).username or 'anonymous'}`, by the address that is set"
 
@@ -99,14 +100,18 @@ async def objects(house: House) -> str:
 
 async def master_key(house: House) -> str:
     path = house.settings.master_key
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise Wrong(f"others can read {path}: chmod 600 it")
+    _must_be_private(path)
     try:
         if (await house.books.ledger.head()).sequence:
             await house.books.vault.derive("doctor")
     except Damaged:
         raise Wrong(f"{path} is another ledger's: put the right one back from its backup") from None
     return f"{path}: back it up apart; without it everything sealed is lost"
+
+
+def _must_be_private(path: Path) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise Wrong(f"others can read {path}: chmod 600 it")
 
 
 async def telegram(house: House) -> str:

@@ -1,17 +1,13 @@
-"""What an embedded server chooses once and keeps from run to run: ports, passwords and keys."""
+"""What is chosen once and kept from run to run, and the private files that it is kept in."""
 
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from secrets import choice, token_hex, token_urlsafe
 from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 from typing import Any
 
-from adapters.storage.nkeys import load_nkey, new_seed
-
 HOST = "127.0.0.1"
-NKEYS = "nkeys"
 SERVER_PORTS = range(10_000, 32_768)
 """Systems give connections ports above these."""
 
@@ -28,20 +24,6 @@ def keep_ports(data: Path, *names: str) -> None:
 def keep_password(data: Path, name: str) -> None:
     passwords = {name: token_urlsafe(24)} | read_kept(data / "secrets.json")
     write_private(data / "secrets.json", json.dumps(passwords))
-
-
-def keep_nkeys(data: Path, users: Iterable[str]) -> dict[str, str]:
-    """The public keys of NATS users; the seed of each lies in a file of its own."""
-    make_private(data / NKEYS)
-    files = {user: nkey_file(data, user) for user in users}
-    for file in files.values():
-        if not file.exists():
-            write_private(file, new_seed() + "\n")
-    return {user: load_nkey(file).public for user, file in files.items()}
-
-
-def nkey_file(data: Path, user: str) -> Path:
-    return data / NKEYS / f"{user}.nk"
 
 
 def read_kept(path: Path) -> dict[str, Any]:
@@ -67,13 +49,38 @@ def free_port() -> int:
 
 def write_private(path: Path, text: str) -> None:
     """Replaces a file at once, readable by its owner only."""
+    _written(path, text, 0o600).replace(path)
+
+
+def write_public(path: Path, text: str) -> None:
+    """Replaces a file at once, readable by everybody."""
+    _written(path, text, 0o644).replace(path)
+
+
+def write_once(path: Path, text: str) -> bool:
+    """As `write_private`, unless the file is there: then it stays as it is, and this is False."""
+    if path.exists():
+        return False
+    new = _written(path, text, 0o600)
+    try:
+        path.hardlink_to(new)
+    except FileExistsError:
+        return False
+    finally:
+        new.unlink()
+    return True
+
+
+def _written(path: Path, text: str, mode: int) -> Path:
+    """The text in a new file beside `path`, on the disk."""
     new = path.with_name(f".{path.name}.{token_hex(4)}")
     new.touch(mode=0o600, exist_ok=False)
     with new.open("w") as file:
         file.write(text)
         file.flush()
+        os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
-    new.replace(path)
+    return new
 
 
 def make_private(folder: Path) -> None:
@@ -81,3 +88,9 @@ def make_private(folder: Path) -> None:
     if not folder.exists():
         make_private(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def make_public(folder: Path) -> None:
+    """Makes a folder that everybody may read."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)

@@ -19,7 +19,7 @@ from adapters.storage.nats_connection import connect
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.restore import make_ledger, put_durables, stream_names, write_messages
 from adapters.storage.streams import KEYS_BUCKET, LEDGER, STREAMS, Unfit, provision
-from adapters.storage.users import STREAMS_ACCOUNT
+from adapters.storage.users import ADMIN, STREAMS_ACCOUNT
 from commands.ports import Blobs, Damaged, Database, Unavailable
 from ictus import embedded
 from ictus.repaired import (
@@ -33,7 +33,7 @@ from ictus.repaired import (
 )
 from ictus.settings import BadSetting, Settings
 from ictus.supervisor import NotReady, Supervisor
-from ictus.wiring import connected, objects
+from ictus.wiring import as_user, connected, objects
 from workers.witness import audit, repair as plans, rows
 from workers.witness.audit import Report
 from workers.witness.notes import PublicKey, ledger_of
@@ -105,6 +105,7 @@ class Workshop:
         kept = await self._kept(plan)
         positions = latest(dict.fromkeys(DURABLE_SUBJECTS, plan.head) | kept.durables, {}, 0)
         async with await self._emptied() as client:
+            found = await stream_names(client)
             await self._write(client, plan, positions)
             await _must_equal(client, plan)
         lost = lost_of(plan, kept.known)
@@ -115,7 +116,7 @@ class Workshop:
             archived=plan.archive.size,
             lost=lost,
             durables=positions,
-            emptied=tuple(name for name in _others() if name == KEYS_STREAM),
+            emptied=tuple({KEYS_STREAM} - found),
         )
 
     async def _examine(self) -> Remains:
@@ -175,7 +176,7 @@ class Workshop:
     async def _emptied(self) -> AbstractAsyncContextManager[Client]:
         """The server to restore into: others run the one that is set, as whose admin we must come."""
         if self._settings.nats.url:
-            return await connected(self._settings, "ictus-restore")
+            return await connected(as_user(self._settings, ADMIN), "ictus-restore")
         return served(self._folder)
 
     def _keep(self) -> Path:

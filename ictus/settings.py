@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 PREFIX = "ICTUS_"
+NKEYS = "nkeys"
 
 
 class BadSetting(Exception):
@@ -21,11 +22,13 @@ class BadSetting(Exception):
 class NatsSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`monitor_url` is where /varz proves how the server syncs; without it boot cannot prove it. Of a
     cluster it names every node, with commas between, and `replicas` is how many of them keep each
-    stream. `nkey` is a file `<user>.nk` with the seed of the user to be; else `url` may name one."""
+    stream. In the folder `nkeys`, made by `ictus nkeys`, each process finds the seed of its own user;
+    `nkey`, a file `<user>.nk`, makes it that user whatever it does. Else `url` may name a user."""
 
     url: str = ""
     monitor_url: str = ""
     nkey: str = ""
+    nkeys: str = ""
     replicas: int = 1
 
 
@@ -89,6 +92,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def master_key(self) -> Path:
         return Path(self.vault.master_key) if self.vault.master_key else self.folder / "master.key"
+
+    @property
+    def nkeys(self) -> Path:
+        return Path(self.nats.nkeys) if self.nats.nkeys else self.folder / NKEYS
 
     @property
     def blobs_url(self) -> str:

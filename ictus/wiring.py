@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
 from adapters.storage.blobs import open_blobs
 from adapters.storage.jetstream import JetStreamLedger
@@ -16,7 +17,7 @@ from adapters.storage.nats_connection import connect
 from adapters.storage.nkeys import load_nkey
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.queue import BucketSlots, JetStreamQueue
-from adapters.storage.streams import Unfit, check_durability, provision
+from adapters.storage.streams import Unfit, check_durability, check_recovered, provision
 from adapters.storage.vault import NatsVault, load_master_key
 from commands.examinations import publish_catalogue
 from commands.ports import Blobs, Database, Missing, Queue, Slots
@@ -24,8 +25,9 @@ from commands.register import Register
 from commands.transact import Books, from_outside
 from domain.events import EXAMINATION, MODEL, PERSON, Request
 from domain.identity import Instant
-from ictus.kept import nkey_file
+from ictus.nkeys import nkey_file
 from ictus.settings import Settings
+from workers.witness.rows import remembered
 
 
 class SystemClock:
@@ -59,11 +61,12 @@ class House(NamedTuple):
 
 
 def as_user(settings: Settings, user: str) -> Settings:
-    """As the NATS user that is set; on embedded servers, where none is, as `user`."""
-    file = nkey_file(settings.folder, user)
-    if settings.nats.nkey or "@" in settings.nats.url or not file.exists():
+    """As the NATS user that is set; where none is, as `user`, whose seed lies in a folder of seeds."""
+    nats = settings.nats
+    file = nkey_file(settings.nkeys, user)
+    if nats.nkey or "@" in nats.url or not (nats.nkeys or file.exists()):
         return settings
-    return replace(settings, nats=replace(settings.nats, nkey=str(file)))
+    return replace(settings, nats=replace(nats, nkey=str(file)))
 
 
 async def connected(settings: Settings, name: str) -> Client:
@@ -107,15 +110,38 @@ async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
 async def furnish(house: House) -> None:
     """What must stand before any role starts: streams, proven durability, keys, the catalogue.
 
-    Raises Unfit when the event store is not as it must be, Damaged for another ledger's master key.
+    Raises Unfit when the event store is not as it must be or another ledger was here, Damaged for
+    another ledger's master key, Unavailable.
     """
     settings = house.settings
     await check_durability(
         house.client, settings.nats.monitor_url, unsafe_durability=settings.unsafe_durability
     )
+    await _check_new(house)
     await provision(house.client, settings.origin, settings.nats.replicas)
     await _check_keys(house)
     await publish_catalogue(house.books, house.operator())
+
+
+async def _check_new(house: House) -> None:
+    """No ledger is begun where there was one: its streams are lost, or in another account."""
+    settings = house.settings
+    try:
+        await house.books.ledger.head()
+    except NotFoundError:
+        await check_recovered(settings.nats.monitor_url)
+        if settings.postgres.dsn:
+            await _check_memory(house.database)
+
+
+async def _check_memory(database: Database) -> None:
+    async with database.acquire() as db:
+        known = await remembered(db)
+    if known:
+        raise Unfit(
+            f"Postgres remembers the ledger {known}, and this account of the NATS server has none."
+            " Restore it (docs/operations.md), or begin anew with an empty database."
+        )
 
 
 async def _check_keys(house: House) -> None:

@@ -10,10 +10,10 @@ from projections.projection import Projection
 PROJECTIONS = {
     projection.name: projection
     for projection in (
-        Projection("dataset", 1, dataset.DDL, dataset.apply),
-        Projection("history", 1, history.DDL, history.apply),
-        Projection("inbox", 1, inbox.DDL, inbox.apply),
+        Projection("dataset", 2, dataset.DDL, dataset.apply),
+        Projection("history", 1, history.DDL, history.apply, history.INDICES),
+        Projection("inbox", 2, inbox.DDL, inbox.apply, inbox.INDICES),
         Projection("people", 1, people.DDL, people.apply),
-        Projection("quality", 1, quality.DDL, quality.apply),
+        Projection("quality", 3, quality.DDL, quality.apply),
     )
 }

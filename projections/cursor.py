@@ -28,7 +28,14 @@ CREATE TABLE IF NOT EXISTS projection.cursor (
     PRIMARY KEY (name, version)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS cursor_live ON projection.cursor (name) WHERE live;
+ALTER TABLE projection.cursor ADD COLUMN IF NOT EXISTS trouble text NOT NULL DEFAULT '';
 """
+LONG_SECONDS_MAX = 3600.0
+"""For what may take longer the more events there are: indices, digests."""
+
+COLUMNS = "name, version, revision, live, sequence, hash, ledger"
+LIVE = f"SELECT {COLUMNS} FROM projection.cursor WHERE name = $1 AND live"  # noqa: S608
+FIND = f"SELECT {COLUMNS} FROM projection.cursor WHERE name = $1 AND version = $2"  # noqa: S608
 IS_LIVE = "SELECT EXISTS (SELECT 1 FROM projection.cursor WHERE name = $1 AND live)"
 
 
@@ -77,7 +84,7 @@ async def begin(projection: Projection, database: Database, *, anew: bool = True
 
 async def live(db: Db, name: str) -> Cursor:
     """Raises Unavailable while no runner has created the projection."""
-    found = await db.fetchrow("SELECT * FROM projection.cursor WHERE name = $1 AND live", name)
+    found = await db.fetchrow(LIVE, name)
     if found is None:
         raise Unavailable(f"projection {name} is not there yet")
     return Cursor(**found)
@@ -89,9 +96,11 @@ async def enter(db: Db, cursor: Cursor) -> None:
     Raises Unavailable when another runner moved it or another version took its place.
     """
     # Not waiting for the disk at each commit is safe: rows and cursor are lost together, or not.
+    # One plan for batches of all sizes: the tables are large, or will be before the next ANALYZE.
     found = await db.fetchrow(
         "SELECT sequence, live, set_config('search_path', $3, true),"
-        " set_config('synchronous_commit', 'off', true)"
+        " set_config('synchronous_commit', 'off', true),"
+        " set_config('plan_cache_mode', 'force_generic_plan', true)"
         " FROM projection.cursor WHERE name = $1 AND version = $2 FOR UPDATE",
         cursor.name,
         cursor.version,
@@ -104,7 +113,7 @@ async def enter(db: Db, cursor: Cursor) -> None:
 async def move(db: Db, cursor: Cursor, last: Recorded) -> Cursor:
     """Past `last`; call it in the transaction that `enter` began."""
     await db.execute(
-        "UPDATE projection.cursor SET sequence = $3, hash = $4, ledger = $5"
+        "UPDATE projection.cursor SET sequence = $3, hash = $4, ledger = $5, trouble = ''"
         " WHERE name = $1 AND version = $2",
         cursor.name,
         cursor.version,
@@ -113,6 +122,24 @@ async def move(db: Db, cursor: Cursor, last: Recorded) -> Cursor:
         cursor.ledger,
     )
     return replace(cursor, sequence=last.sequence, hash=last.hash)
+
+
+async def index(db: Db, projection: Projection) -> None:
+    """Once more changes nothing; call it in the transaction that `enter` began."""
+    if projection.indices:
+        await db.execute("SET LOCAL maintenance_work_mem = '128MB'")
+        await db.execute(projection.indices, timeout=LONG_SECONDS_MAX)
+
+
+async def blame(database: Database, cursor: Cursor, trouble: str) -> None:
+    """Notes why this version goes no further, until it does."""
+    async with database.acquire() as db:
+        await db.execute(
+            "UPDATE projection.cursor SET trouble = $3 WHERE name = $1 AND version = $2",
+            cursor.name,
+            cursor.version,
+            trouble,
+        )
 
 
 async def lock_live(db: Db, name: str) -> Cursor:
@@ -136,8 +163,7 @@ async def switch(db: Db, old: Cursor, built: Cursor) -> None:
 
 
 async def _find(db: Db, name: str, version: int) -> Cursor | None:
-    query = "SELECT * FROM projection.cursor WHERE name = $1 AND version = $2"
-    found = await db.fetchrow(query, name, version)
+    found = await db.fetchrow(FIND, name, version)
     return Cursor(**found) if found else None
 
 
@@ -150,6 +176,8 @@ async def _insert(db: Db, projection: Projection, cursor: Cursor) -> None:
     await db.execute(f"CREATE SCHEMA {cursor.schema}")
     await db.execute("SELECT set_config('search_path', $1, true)", cursor.schema)
     await db.execute(projection.ddl)
+    if cursor.live:
+        await index(db, projection)
     await db.execute(
         "INSERT INTO projection.cursor VALUES ($1, $2, $3, $4, 0, $5, NULL)",
         cursor.name,

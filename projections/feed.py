@@ -1,7 +1,7 @@
 """Batches of whatever is ready: one event when the ledger is quiet, many when it replays."""
 
 import asyncio
-from asyncio import FIRST_COMPLETED, Queue, Task
+from asyncio import Event as Signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,15 +12,46 @@ async def in_batches(
     events: AsyncIterator[Recorded], events_max: int
 ) -> AsyncGenerator[list[Recorded], None]:
     """Reads ahead by at most one batch while the former is applied; ends or fails as `events` does."""
-    ready: Queue[Recorded] = Queue(events_max)
-    pump = asyncio.create_task(_pump(events, ready))
+    ahead = Ahead(events_max)
+    pump = asyncio.create_task(ahead.fill(events))
     try:
-        while batch := await _next_batch(ready, pump):
+        while batch := await ahead.take():
             yield batch
         await pump
     finally:
         pump.cancel()
         await asyncio.gather(pump, return_exceptions=True)
+
+
+class Ahead:
+    """What was read and not handed out yet. Neither side waits for the other event by event."""
+
+    def __init__(self, events_max: int) -> None:
+        self._ready: list[Recorded] = []
+        self._events_max = events_max
+        self._some, self._room, self._over = Signal(), Signal(), False
+
+    async def fill(self, events: AsyncIterator[Recorded]) -> None:
+        try:
+            async with closing(events):
+                async for recorded in events:
+                    self._ready.append(recorded)
+                    self._some.set()
+                    if len(self._ready) >= self._events_max:
+                        self._room.clear()
+                        await self._room.wait()
+        finally:
+            self._over = True
+            self._some.set()
+
+    async def take(self) -> list[Recorded]:
+        """Empty only when there will be no more."""
+        await self._some.wait()
+        batch, self._ready = self._ready, []
+        self._room.set()
+        if not self._over:
+            self._some.clear()
+        return batch
 
 
 @asynccontextmanager
@@ -31,25 +62,3 @@ async def closing(events: AsyncIterator[Recorded]) -> AsyncIterator[AsyncIterato
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
-
-
-async def _pump(events: AsyncIterator[Recorded], ready: Queue[Recorded]) -> None:
-    async with closing(events):
-        async for recorded in events:
-            await ready.put(recorded)
-
-
-async def _next_batch(ready: Queue[Recorded], pump: Task[None]) -> list[Recorded]:
-    """Empty only when the pump has ended and all it read was handed out."""
-    batch = []
-    if ready.empty():
-        first = asyncio.create_task(ready.get())
-        try:
-            await asyncio.wait({first, pump}, return_when=FIRST_COMPLETED)
-        finally:
-            first.cancel()
-        if first.done():
-            batch.append(first.result())
-    while not ready.empty():
-        batch.append(ready.get_nowait())
-    return batch

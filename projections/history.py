@@ -10,8 +10,8 @@ from domain.identity import Instant
 
 DDL = """
 CREATE TABLE events (
-    sequence bigint PRIMARY KEY,
-    id uuid NOT NULL UNIQUE,
+    sequence bigint NOT NULL,
+    id uuid NOT NULL,
     aggregate text NOT NULL,
     aggregate_id uuid NOT NULL,
     type text NOT NULL,
@@ -20,29 +20,31 @@ CREATE TABLE events (
     case_id uuid,
     payload bytea NOT NULL
 );
-CREATE INDEX events_case ON events (case_id, sequence);
-CREATE INDEX events_time ON events (time);
+"""
+INDICES = """
+CREATE UNIQUE INDEX IF NOT EXISTS events_sequence ON events (sequence);
+CREATE UNIQUE INDEX IF NOT EXISTS events_id ON events (id);
+CREATE INDEX IF NOT EXISTS events_case ON events (case_id, sequence);
+CREATE INDEX IF NOT EXISTS events_time ON events (time);
 """
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await db.executemany(
-        "INSERT INTO events VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        [_row(recorded) for recorded in batch],
-    )
+    await db.copy_records_to_table("events", records=map(_row, batch))
 
 
 def _row(recorded: Recorded) -> tuple[object, ...]:
     envelope = recorded.envelope
+    aggregate, _, aggregate_id = envelope.subject.partition("/")
     return (
         recorded.sequence,
-        recorded.id,
-        recorded.aggregate,
-        recorded.aggregate_id,
+        envelope.id,
+        aggregate,
+        aggregate_id,
         envelope.type,
         envelope.time,
         envelope.actor,
-        recorded.aggregate_id if recorded.aggregate == case.NAME else None,
+        aggregate_id if aggregate == case.NAME else None,
         recorded.payload,
     )
 

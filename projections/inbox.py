@@ -1,32 +1,18 @@
 """The bot's view: whose cases there are, how far each has come, and which card stands for which."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from string import hexdigits
 from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from commands.ports import Db
-from domain.case import (
-    AnswerComposed,
-    AnswerDelivered,
-    CardPlaced,
-    ImageIngested,
-    ImageQuarantined,
-    ImageRejected,
-    ImagesMoved,
-    ImageSubmitted,
-    LabelConfirmed,
-    LabelRevised,
-    Opened,
-    PredictionDeclined,
-    PredictionProduced,
-)
 from domain.events import Recorded
 from domain.identity import Instant
 from domain.stroke import Cause
-from projections.projection import Change, execute
+from projections.inbox_fold import Case, Fold, changed_cases
 
 UUID_PREFIX_CHARACTERS_MIN = 4
 
@@ -44,11 +30,10 @@ CREATE TABLE cases (
     abstained boolean NOT NULL DEFAULT false,
     answer uuid,
     answered boolean NOT NULL DEFAULT false,
-    label text
+    label text,
+    withdrawn boolean NOT NULL DEFAULT false,
+    erased boolean NOT NULL DEFAULT false
 );
-CREATE INDEX cases_code ON cases (lower(replace(code, '-', '')));
-CREATE INDEX cases_person ON cases (person, opened_at DESC);
-CREATE INDEX cases_opened ON cases (opened_at DESC);
 CREATE TABLE images (
     case_id uuid NOT NULL,
     item uuid NOT NULL,
@@ -57,18 +42,21 @@ CREATE TABLE images (
     outcome text,
     PRIMARY KEY (case_id, item)
 );
-CREATE INDEX images_sent ON images (sent_at);
+CREATE TABLE links (case_id uuid NOT NULL, other uuid NOT NULL, PRIMARY KEY (case_id, other));
 CREATE TABLE cards (card uuid PRIMARY KEY, case_id uuid NOT NULL);
 CREATE VIEW overview AS
 SELECT case_id, code, site, person, opened_at, sent_at, pending, usable, rejected, quarantined,
     CASE
+        WHEN erased THEN 'erased'
+        WHEN withdrawn THEN 'withdrawn'
         WHEN label IS NOT NULL THEN 'labelled'
         WHEN pending > 0 THEN 'receiving'
         WHEN NOT answered THEN 'waiting'
         WHEN abstained THEN 'abstained'
         ELSE 'answered'
     END AS state,
-    top, top_permille, label
+    top, top_permille, label,
+    ARRAY(SELECT other FROM links WHERE links.case_id = cases.case_id ORDER BY other) AS linked
 FROM cases CROSS JOIN LATERAL (
     SELECT max(sent_at) AS sent_at,
         count(*) FILTER (WHERE outcome IS NULL) AS pending,
@@ -78,67 +66,79 @@ FROM cases CROSS JOIN LATERAL (
     FROM images WHERE images.case_id = cases.case_id
 ) AS counted;
 """
-OPEN = "INSERT INTO cases (case_id, code, site, person, opened_at) VALUES ($1, $2, $3, $4, $5)"
-SUBMIT = "INSERT INTO images (case_id, item, sequence, sent_at) VALUES ($1, $2, $3, $4)"
-INGEST = "UPDATE images SET outcome = $3 WHERE case_id = $1 AND item = $2"
-OUTDATE = "UPDATE cases SET answer = NULL, answered = false WHERE case_id = $1"
-MOVE_OUT = "DELETE FROM images WHERE case_id = $1 AND item = ANY($2)"
-PREDICT = """
-UPDATE cases SET prediction = $2, top = $3, top_permille = $4, abstained = $5,
-    answer = NULL, answered = false
-WHERE case_id = $1
+INDICES = """
+CREATE INDEX IF NOT EXISTS cases_code ON cases (lower(replace(code, '-', '')));
+CREATE INDEX IF NOT EXISTS cases_person ON cases (person, opened_at DESC);
+CREATE INDEX IF NOT EXISTS cases_opened ON cases (opened_at DESC);
+CREATE INDEX IF NOT EXISTS images_sent ON images (sent_at);
 """
-COMPOSE = "UPDATE cases SET answer = $2 WHERE case_id = $1 AND prediction = $3"
-DELIVER = "UPDATE cases SET answered = true WHERE case_id = $1 AND answer = $2"
-PLACE = "INSERT INTO cards VALUES ($2, $1) ON CONFLICT (card) DO UPDATE SET case_id = $1"
-LABEL = "UPDATE cases SET label = $2 WHERE case_id = $1"
+LOAD = "SELECT * FROM cases WHERE case_id = ANY($1)"
+STORE = """
+INSERT INTO cases SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[],
+    $8::integer[], $9::boolean[], $10::uuid[], $11::boolean[], $12::text[], $13::boolean[],
+    $14::boolean[]
+) ON CONFLICT (case_id) DO UPDATE SET
+    prediction = excluded.prediction, top = excluded.top, top_permille = excluded.top_permille,
+    abstained = excluded.abstained, answer = excluded.answer, answered = excluded.answered,
+    label = excluded.label, withdrawn = excluded.withdrawn, erased = excluded.erased
+"""
+REMOVE = """
+DELETE FROM images USING unnest($1::uuid[], $2::uuid[]) AS gone (case_id, item)
+WHERE (images.case_id, images.item) = (gone.case_id, gone.item)
+"""
+SUBMIT = """
+INSERT INTO images SELECT * FROM unnest(
+    $1::uuid[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::text[]
+)
+"""
+SETTLE = """
+UPDATE images SET outcome = settled.outcome
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS settled (case_id, item, outcome)
+WHERE (images.case_id, images.item) = (settled.case_id, settled.item)
+"""
+PLACE = """
+INSERT INTO cards SELECT * FROM unnest($1::uuid[], $2::uuid[])
+ON CONFLICT (card) DO UPDATE SET case_id = excluded.case_id
+"""
+LINK = "INSERT INTO links SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING"
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
-    await execute(db, batch, changes)
+    fold = Fold(await _cases(db, batch))
+    for recorded in batch:
+        fold.see(recorded)
+    for statement, rows in (
+        (STORE, [astuple(case) for case in fold.cases.values()]),
+        (REMOVE, fold.removed),
+        (SUBMIT, [astuple(image) for image in fold.submitted.values()]),
+        (SETTLE, [(*image, outcome) for image, outcome in fold.settled.items()]),
+        (PLACE, list(fold.cards.items())),
+        (LINK, list(fold.links)),
+    ):
+        if rows:
+            await db.execute(statement, *zip(*rows, strict=True))
 
 
-def changes(recorded: Recorded) -> Iterator[Change]:
-    case_id, event_id = recorded.aggregate_id, recorded.id
-    match recorded.event:
-        case Opened() as opened:
-            time = recorded.envelope.time
-            yield Change(OPEN, (case_id, opened.code, opened.site, opened.by, time))
-        case ImageSubmitted() as image:
-            yield Change(SUBMIT, (case_id, image.item, recorded.sequence, image.sent))
-        case ImageIngested(item=item):
-            yield Change(INGEST, (case_id, item, "usable"))
-            yield Change(OUTDATE, (case_id,))
-        case ImageRejected(item=item):
-            yield Change(INGEST, (case_id, item, "rejected"))
-        case ImageQuarantined(item=item):
-            yield Change(INGEST, (case_id, item, "quarantined"))
-        case ImagesMoved(direction="out", items=items):
-            yield Change(MOVE_OUT, (case_id, list(items)))
-        case PredictionProduced(ranked=((top, permille), *_), chosen=chosen):
-            yield Change(PREDICT, (case_id, event_id, top, permille, len(chosen) != 1))
-        case PredictionDeclined():
-            yield Change(PREDICT, (case_id, event_id, None, None, True))
-        case AnswerComposed(prediction=prediction):
-            yield Change(COMPOSE, (case_id, event_id, prediction))
-        case AnswerDelivered(answer=answer):
-            yield Change(DELIVER, (case_id, answer))
-        case CardPlaced(card=card):
-            yield Change(PLACE, (case_id, card))
-        case LabelConfirmed(cause=cause) | LabelRevised(cause=cause):
-            yield Change(LABEL, (case_id, cause))
+async def _cases(db: Db, batch: Sequence[Recorded]) -> dict[str, Case]:
+    """Those that were opened before this batch and change in it."""
+    concerned = list(changed_cases(batch))
+    found = await db.fetch(LOAD, concerned) if concerned else []
+    return {str(row["case_id"]): Case(**row) for row in found}
 
 
 # Queries
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled"]
+State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
 
 
 class CaseLine(Struct, frozen=True):
     """A case in a list. `sent_at` is when its last image was sent; `pending` images await ingest.
 
     `state`: receiving images, waiting for an answer, answered, abstained (the model did not choose,
-    or the question does not apply), labelled (the final cause is known, whatever came before).
+    or the question does not apply), labelled (the final cause is known, whatever came before), withdrawn
+    (in no later dataset), erased (its key and objects are gone). `linked` are other cases of the
+    same patient.
     """
 
     case_id: UUID
@@ -155,6 +155,7 @@ class CaseLine(Struct, frozen=True):
     top: Cause | None
     top_permille: int | None
     label: Cause | None
+    linked: list[UUID] = []
 
 
 async def recent_case(
@@ -164,7 +165,7 @@ async def recent_case(
     if `item` lies in one of them, the photo was here before, and it is that one."""
     found: UUID | None = await db.fetchval(
         "SELECT case_id FROM inbox.images JOIN inbox.cases USING (case_id)"
-        " WHERE person = $1 AND sent_at >= $2"
+        " WHERE person = $1 AND sent_at >= $2 AND NOT withdrawn"
         " ORDER BY item IS NOT DISTINCT FROM $3 DESC, sent_at DESC, sequence DESC LIMIT 1",
         person,
         since,

@@ -1,7 +1,8 @@
 """How good the answers are: how fast they came, and how often they agreed with what became known."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import sqrt
+from typing import Any
 
 from msgspec import Struct
 
@@ -9,54 +10,91 @@ from commands.ports import Db
 from domain.case import (
     AnswerComposed,
     AnswerDelivered,
+    ImageIngested,
     ImageSubmitted,
     LabelConfirmed,
     LabelRevised,
+    Opened,
     OpinionGiven,
     PredictionDeclined,
     PredictionProduced,
+    Withdrawn,
 )
 from domain.events import Recorded
-from domain.stroke import LEVEL_INSTRUMENTAL
+from domain.model import Registered
+from domain.stroke import CAUSES, LEVEL_INSTRUMENTAL
+from projections import cursor
+from projections.measures import Agreement, Share, agreement, wilson
 from projections.projection import Change, execute
+from projections.strata import DIMENSIONS, Dimension, Group, Seconds, Tally, everything, grouped
 
-Z_95 = 1.959964
-
-# `model`, `top` and `chosen` are of the answer that was delivered last; `chosen` counts the causes
-# in the model's set: 1 when it chose, more when it abstained, 0 when the question did not apply.
+# `said` is the one cause a model chose, `abstained` where it chose none, or why it declined; the
+# view keeps each model's last word in each case. `channel` is how the images it saw had come.
 DDL = """
 CREATE TABLE cases (
     case_id uuid PRIMARY KEY,
-    sent_at timestamptz NOT NULL,
-    delivered_at timestamptz,
-    model uuid,
-    top text,
-    chosen integer,
-    opinion text,
+    sent_at timestamptz,
+    answered_at timestamptz,
+    answered_by uuid,
     label text,
-    label_level integer
+    label_level integer,
+    rater uuid,
+    blinded boolean,
+    withdrawn boolean NOT NULL DEFAULT false
+);
+CREATE TABLE images (
+    case_id uuid NOT NULL, item uuid NOT NULL, channel text NOT NULL, derivative text,
+    PRIMARY KEY (case_id, item)
 );
 CREATE TABLE predictions (
-    prediction uuid PRIMARY KEY, model uuid NOT NULL, top text, chosen integer NOT NULL
+    prediction uuid PRIMARY KEY,
+    case_id uuid NOT NULL,
+    sequence bigint NOT NULL,
+    model uuid NOT NULL,
+    said text NOT NULL,
+    images integer NOT NULL,
+    channel text
 );
+CREATE INDEX predictions_case ON predictions (case_id, model, sequence DESC);
 CREATE TABLE answers (answer uuid PRIMARY KEY, prediction uuid NOT NULL);
+CREATE TABLE opinions (
+    case_id uuid NOT NULL, person uuid NOT NULL, opinion text NOT NULL, prediction uuid,
+    before_reveal boolean NOT NULL, PRIMARY KEY (case_id, person)
+);
+CREATE TABLE models (model uuid PRIMARY KEY, name text NOT NULL);
+CREATE VIEW judged AS
+SELECT DISTINCT ON (case_id, predictions.model)
+    coalesce(name, model::text) AS model, channel, images, said,
+    label, label_level AS level, blinded,
+    CASE WHEN answered_by = model THEN extract(epoch FROM answered_at - sent_at) END AS seconds
+FROM predictions JOIN cases USING (case_id) LEFT JOIN models USING (model) WHERE NOT withdrawn
+ORDER BY case_id, predictions.model, sequence DESC;
 """
-SUBMIT = """
-INSERT INTO cases (case_id, sent_at) VALUES ($1, $2)
-ON CONFLICT (case_id) DO UPDATE SET sent_at = least(cases.sent_at, excluded.sent_at)
+OPEN = "INSERT INTO cases (case_id) VALUES ($1)"
+SENT = "UPDATE cases SET sent_at = least(sent_at, $2) WHERE case_id = $1"
+SUBMIT = "INSERT INTO images (case_id, item, channel) VALUES ($1, $2, $3)"
+INGEST = "UPDATE images SET derivative = $3 WHERE case_id = $1 AND item = $2"
+PREDICT = """
+INSERT INTO predictions SELECT $2, $1, $3, $4, $5, cardinality($6::text[]),
+    CASE WHEN count(DISTINCT channel) > 1 THEN 'mixed' ELSE min(channel) END
+FROM images WHERE case_id = $1 AND derivative = ANY($6)
 """
-PREDICT = "INSERT INTO predictions VALUES ($1, $2, $3, $4)"
 COMPOSE = "INSERT INTO answers VALUES ($1, $2)"
 DELIVER = """
-UPDATE cases SET delivered_at = coalesce(delivered_at, $3),
-    (model, top, chosen) = (
-        SELECT model, top, chosen FROM predictions JOIN answers USING (prediction)
-        WHERE answer = $2
-    )
-WHERE case_id = $1
+UPDATE cases SET answered_at = $3, answered_by = model
+FROM answers JOIN predictions USING (prediction)
+WHERE cases.case_id = $1 AND answer = $2 AND answered_at IS NULL
 """
-OPINE = "UPDATE cases SET opinion = $2 WHERE case_id = $1"
-LABEL = "UPDATE cases SET label = $2, label_level = $3 WHERE case_id = $1"
+OPINE = """
+INSERT INTO opinions VALUES ($1, $2, $3, $4, $5) ON CONFLICT (case_id, person) DO UPDATE
+SET opinion = excluded.opinion, prediction = excluded.prediction,
+    before_reveal = excluded.before_reveal
+"""
+LABEL = """
+UPDATE cases SET label = $2, label_level = $3, rater = $4, blinded = $5 WHERE case_id = $1
+"""
+WITHDRAW = "UPDATE cases SET withdrawn = true WHERE case_id = $1"
+KNOW = "INSERT INTO models VALUES ($1, $2)"
 
 
 async def apply(db: Db, batch: Sequence[Recorded]) -> None:
@@ -66,83 +104,144 @@ async def apply(db: Db, batch: Sequence[Recorded]) -> None:
 def changes(recorded: Recorded) -> Iterator[Change]:
     case_id, event_id = recorded.aggregate_id, recorded.id
     match recorded.event:
-        case ImageSubmitted(sent=sent):
-            yield Change(SUBMIT, (case_id, sent))
-        case PredictionProduced(model=model, ranked=((top, _), *_), chosen=chosen):
-            yield Change(PREDICT, (event_id, model, top, len(chosen)))
-        case PredictionDeclined(model=model):
-            yield Change(PREDICT, (event_id, model, None, 0))
+        case Opened():
+            yield Change(OPEN, (case_id,))
+        case ImageSubmitted() as image:
+            yield Change(SENT, (case_id, image.sent))
+            yield Change(SUBMIT, (case_id, image.item, image.channel))
+        case ImageIngested() as image:
+            yield Change(INGEST, (case_id, image.item, image.derivative))
+        case PredictionProduced() | PredictionDeclined() as one:
+            answer = (one.model, said(one), list(one.inputs))
+            yield Change(PREDICT, (case_id, event_id, recorded.sequence, *answer))
         case AnswerComposed(prediction=prediction):
             yield Change(COMPOSE, (event_id, prediction))
         case AnswerDelivered(answer=answer):
             yield Change(DELIVER, (case_id, answer, recorded.envelope.time))
-        case OpinionGiven(opinion=opinion):
-            yield Change(OPINE, (case_id, opinion))
+        case OpinionGiven() as given:
+            seen = (given.prediction, given.before_reveal)
+            yield Change(OPINE, (case_id, given.by, given.opinion, *seen))
         case LabelConfirmed() | LabelRevised() as label:
-            yield Change(LABEL, (case_id, label.cause, label.level))
+            known = (label.cause, label.level)
+            yield Change(LABEL, (case_id, *known, label.rater, label.blinded))
+        case Withdrawn():
+            yield Change(WITHDRAW, (case_id,))
+        case Registered() as model:
+            name = f"{model.name} {model.version} ({model.sha256[:8]})"
+            yield Change(KNOW, (recorded.aggregate_id, name))
+
+
+def said(prediction: PredictionProduced | PredictionDeclined) -> str:
+    match prediction:
+        case PredictionDeclined(reason=reason):
+            return reason
+        case PredictionProduced(chosen=(cause,)):
+            return cause
+        case _:
+            return "abstained"
 
 
 # Queries
 
 
-class Share(Struct, frozen=True):
-    """`count` of `of`, with the 95 % Wilson interval (fractions of 1); it says nothing of none."""
+class Readers(Struct, frozen=True):
+    """Opinions that name a cause, beside labels of level 2 or more: `own` the rater's, `own_unaided`
+    those given before any answer was seen, `second` somebody else's; and beside the cause that the
+    answer named: `model`."""
 
-    count: int
-    of: int
-    low: float
-    high: float
+    own: Agreement
+    own_unaided: Agreement
+    second: Agreement
+    model: Agreement
 
 
-class Summary(Struct, frozen=True):
-    """`answered` cases got one cause, `abstained` got an answer without one. Seconds run from when
-    the first photo was sent to the first answer; None while there is none. `agreement`: answered
-    cases whose cause is the label, of those with a label of level 2 or more. `agreeing`: opinions
-    that agree with the answer, of all opinions."""
+class Report(Struct, frozen=True):
+    """As of the event `sequence`. `cases` are all, with or without an answer, but for the `withdrawn`,
+    which nothing else counts; of them `labelled` have a label and `instrumental` one of level 2 or
+    more. `everything` is the group of all."""
 
+    sequence: int
     cases: int
-    answered: int
-    abstained: int
-    seconds_p50: float | None
-    seconds_p95: float | None
-    agreement: Share
-    agreeing: Share
+    withdrawn: int
+    labelled: Share
+    instrumental: Share
+    readers: Readers
+    everything: Group
+    by: tuple[Dimension, ...]
+    groups: tuple[Group, ...]
 
 
-SUMMARY = """
-SELECT count(*) AS cases,
-    count(*) FILTER (WHERE chosen = 1) AS answered,
-    count(*) FILTER (WHERE chosen <> 1) AS abstained,
+CASES = """
+SELECT count(*) AS cases, count(label) AS labelled,
+    count(*) FILTER (WHERE label_level >= $1) AS instrumental,
+    (SELECT count(*) FROM quality.cases WHERE withdrawn) AS withdrawn
+FROM quality.cases WHERE NOT withdrawn
+"""
+TALLIES = """
+SELECT CASE WHEN 'model' = ANY($1) THEN model END AS model,
+    CASE WHEN 'channel' = ANY($1) THEN channel END AS channel,
+    CASE WHEN 'images' = ANY($1) THEN images END AS images,
+    said, label, level, count(*) AS cases, count(*) FILTER (WHERE blinded) AS blinded
+FROM quality.judged GROUP BY 1, 2, 3, 4, 5, 6
+"""
+SECONDS = """
+SELECT CASE WHEN 'model' = ANY($1) THEN model END AS model,
+    CASE WHEN 'channel' = ANY($1) THEN channel END AS channel,
+    CASE WHEN 'images' = ANY($1) THEN images END AS images,
+    CASE WHEN 'level' = ANY($1) THEN level END AS level,
     percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
-        ORDER BY extract(epoch FROM delivered_at - sent_at)::double precision
-    ) FILTER (WHERE delivered_at IS NOT NULL) AS seconds,
-    count(*) FILTER (WHERE chosen = 1 AND label_level >= $1) AS labelled,
-    count(*) FILTER (WHERE chosen = 1 AND label_level >= $1 AND label = top) AS agreed,
-    count(opinion) AS opinions,
-    count(*) FILTER (WHERE opinion = 'agree' OR opinion = top) AS agreeing
-FROM quality.cases
+        ORDER BY seconds::double precision
+    ) FILTER (WHERE seconds IS NOT NULL) AS seconds
+FROM quality.judged GROUP BY 1, 2, 3, 4
+"""
+OPINIONS = """
+SELECT CASE opinion WHEN 'agree' THEN said ELSE opinion END AS opinion, before_reveal AS unaided,
+    person = rater AS own, said, CASE WHEN label_level >= $1 THEN label END AS label,
+    count(*) AS cases
+FROM quality.opinions JOIN quality.cases USING (case_id)
+LEFT JOIN quality.predictions USING (prediction) WHERE NOT withdrawn
+GROUP BY 1, 2, 3, 4, 5
 """
 
 
-async def summary(db: Db) -> Summary:
-    found = await db.fetchrow(SUMMARY, LEVEL_INSTRUMENTAL)
-    p50, p95 = found["seconds"] or (None, None)
-    return Summary(
-        cases=found["cases"],
-        answered=found["answered"],
-        abstained=found["abstained"],
-        seconds_p50=p50,
-        seconds_p95=p95,
-        agreement=wilson(found["agreed"], found["labelled"]),
-        agreeing=wilson(found["agreeing"], found["opinions"]),
+async def report(db: Db, by: Sequence[Dimension] = ()) -> Report:
+    """All of one moment. Raises Unavailable while no runner has created the projection."""
+    async with db.transaction():
+        await db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        found = await db.fetchrow(CASES, LEVEL_INSTRUMENTAL)
+        return Report(
+            sequence=(await cursor.live(db, "quality")).sequence,
+            cases=found["cases"],
+            withdrawn=found["withdrawn"],
+            labelled=wilson(found["labelled"], found["cases"]),
+            instrumental=wilson(found["instrumental"], found["cases"]),
+            readers=_readers(await db.fetch(OPINIONS, LEVEL_INSTRUMENTAL)),
+            everything=everything(*await _counted(db, ())),
+            by=tuple(by),
+            groups=grouped(by, *await _counted(db, by)),
+        )
+
+
+async def _counted(db: Db, by: Sequence[Dimension]) -> tuple[list[Tally], Seconds]:
+    tallies = [Tally(**row) for row in await db.fetch(TALLIES, list(by))]
+    timed = await db.fetch(SECONDS, list(by))
+    return tallies, {tuple(row[one] for one in DIMENSIONS): row["seconds"] for row in timed}
+
+
+def _readers(found: list[Any]) -> Readers:
+    own, others = [row for row in found if row["own"]], [row for row in found if not row["own"]]
+    return Readers(
+        own=_beside(own, "label"),
+        own_unaided=_beside([row for row in own if row["unaided"]], "label"),
+        second=_beside(others, "label"),
+        model=_beside(found, "said"),
     )
 
 
-def wilson(count: int, of: int) -> Share:
-    """The score interval of E. B. Wilson (1927), which holds for small numbers too."""
-    if of == 0:
-        return Share(0, 0, 0.0, 1.0)
-    share, weight = count / of, Z_95**2 / of
-    middle = (share + weight / 2) / (1 + weight)
-    reach = Z_95 * sqrt(share * (1 - share) / of + weight / (4 * of)) / (1 + weight)
-    return Share(count, of, max(0.0, middle - reach), min(1.0, middle + reach))
+def _beside(opinions: list[Any], other: str) -> Agreement:
+    """Opinions beside the label or the answer, where both name a cause."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for row in opinions:
+        if row["opinion"] in CAUSES and row[other] in CAUSES:
+            pairs[row["opinion"], row[other]] += row["cases"]
+    return agreement(pairs)

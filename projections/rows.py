@@ -1,5 +1,6 @@
 """The row of a dataset: one case, as canonical JSON, whose bytes are its identity."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -7,9 +8,9 @@ from msgspec import Struct
 
 from domain import merkle
 
-PROJECTOR_VERSION = "rows@1"
+PROJECTOR_VERSION = "rows@2"
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test", "external"]
 
 
 class RowImage(Struct, frozen=True, kw_only=True):
@@ -24,17 +25,22 @@ class RowImage(Struct, frozen=True, kw_only=True):
 
 
 class RowLabel(Struct, frozen=True, kw_only=True):
-    """The cause in force as of the build: level 1 working diagnosis, 2 instrumental, 3 adjudicated."""
+    """A final cause as `rater` knew it: level 1 working diagnosis, 2 instrumental, 3 adjudicated;
+    `blinded` when no answer of a model existed yet. `stage` and `confidence` are empty if unknown."""
 
     cause: str
     level: int
     evidence: tuple[str, ...]
     stage: str
     rater: str
+    confidence: str = ""
+    blinded: bool = False
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One case. `events` are the (sequence, id) of every event that determined the row."""
+    """One case. `patient` stands for all cases of one patient; `label` is in force as of the build
+    and `history` has those it overruled, oldest first. `events` are the (sequence, id) of every
+    event that determined the row."""
 
     case: str
     site: str
@@ -43,8 +49,16 @@ class Row(Struct, frozen=True, kw_only=True):
     images: tuple[RowImage, ...]
     context: dict[str, str]
     label: RowLabel | None
+    history: tuple[RowLabel, ...] = ()
     split: Split
     events: tuple[tuple[int, str], ...]
+
+
+class Tombstone(Struct, frozen=True):
+    """In the place of a row whose case was erased since: the hash of its leaf (hex) remains."""
+
+    case: str
+    leaf: str
 
 
 def encode(row: Row) -> bytes:
@@ -56,6 +70,13 @@ def decode(line: bytes) -> Row:
     return msgspec.json.decode(line, type=Row)
 
 
-def dataset_root(encoded: list[bytes]) -> str:
+def dataset_root(encoded: Iterable[bytes]) -> str:
     """Merkle root (hex) over the canonical rows, which must be sorted by case id."""
     return merkle.root(encoded).hex()
+
+
+def root_with(rows: Iterable[tuple[str, bytes]], erased: Iterable[Tombstone]) -> str:
+    """Merkle root (hex) over (case, canonical row) and what is left of erased rows."""
+    leaves = {case: merkle.leaf_hash(encoded) for case, encoded in rows}
+    leaves |= {tombstone.case: bytes.fromhex(tombstone.leaf) for tombstone in erased}
+    return merkle.root_of_hashes(leaves[case] for case in sorted(leaves)).hex()

@@ -10,7 +10,13 @@ import asyncpg
 import nats
 import pytest
 
+from adapters.storage.postgres import PostgresDatabase
 from ictus.embedded import prepare_nats, prepare_postgres
+from ictus.settings import NatsSettings, PostgresSettings, Settings
+from ictus.wiring import furnish, open_house
+from projections import PROJECTIONS
+from tests.commandline import Ictus
+from tests.projections.following import project
 from tests.servers import NatsServer, PostgresServer
 
 
@@ -73,3 +79,33 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+# The command line
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Ictus:
+    """No server anywhere, an empty data directory."""
+    return Ictus(Settings(data=str(tmp_path)))
+
+
+@pytest.fixture
+def empty(fresh_nats: NatsServer, fresh_database: str, tmp_path: Path) -> Ictus:
+    """Servers with nothing in them."""
+    settings = Settings(
+        data=str(tmp_path),
+        nats=NatsSettings(fresh_nats.url, fresh_nats.monitor_url),
+        postgres=PostgresSettings(fresh_database),
+    )
+    return Ictus(settings)
+
+
+@pytest.fixture
+async def furnished(empty: Ictus) -> Ictus:
+    """A new site: streams, the advice catalogue in the ledger, read models that know it."""
+    async with open_house(empty.settings, "test") as house:
+        await furnish(house)
+        async with PostgresDatabase(house.settings.postgres.dsn) as database:
+            await project(house.books.ledger, database, *PROJECTIONS.values())
+    return empty

@@ -25,6 +25,7 @@ START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 STEP = timedelta(seconds=1)
 PROFILE = "ingest@1"
 NOTICE = "2026-1"
+MODEL = uuid5(NAMESPACE_URL, "model")
 
 
 class Given:
@@ -92,18 +93,21 @@ class Given:
         site: str = "demo-1",
         origin: cases.Origin = "demo",
         sent: Instant | None = None,
+        channel: cases.Channel = "photo",
     ) -> UUID:
         """A case opened by its first image, which awaits ingest."""
         case = self.new_id()
         opened = cases.Opened(
             code=case_code(case), site=site, patient=self.new_id(), origin=origin, by=by
         )
-        await self.on(case, opened, self._submitted(sent))
+        await self.on(case, opened, self._submitted(sent, channel))
         return case
 
-    async def image(self, case: UUID, sent: Instant | None = None) -> UUID:
+    async def image(
+        self, case: UUID, sent: Instant | None = None, channel: cases.Channel = "photo"
+    ) -> UUID:
         """One more image, which awaits ingest."""
-        submitted = self._submitted(sent)
+        submitted = self._submitted(sent, channel)
         await self.on(case, submitted)
         return submitted.item
 
@@ -148,7 +152,12 @@ class Given:
         await self.on(case, cases.ContextGiven(facts=(cases.Fact(code, value),), by=by))
 
     async def predicted(
-        self, case: UUID, top: Cause = "cardioembolic", permille: int = 700, abstains: bool = False
+        self,
+        case: UUID,
+        top: Cause = "cardioembolic",
+        permille: int = 700,
+        abstains: bool = False,
+        model: UUID = MODEL,
     ) -> UUID:
         """The model speaks; the prediction's id."""
         state = await self.state(case)
@@ -161,7 +170,7 @@ class Given:
             chosen=(top, second) if abstains else (top,),
             interval=(permille - 80, permille + 80),
             attention=tuple(1000 // len(state.inputs) for _ in state.inputs),
-            model=uuid5(NAMESPACE_URL, "model"),
+            model=model,
             model_sha256=NO_HASH,
             role="demo",
             runtime="test",
@@ -176,7 +185,7 @@ class Given:
             inputs=state.inputs,
             af=state.af,
             reason="not-applicable",
-            model=uuid5(NAMESPACE_URL, "model"),
+            model=MODEL,
         )
         return (await self.on(case, declined)).id
 
@@ -226,6 +235,22 @@ class Given:
         """The final cause, or a revision of it."""
         state = await self.state(case)
         await self.on(case, *cases.confirm_label(state, cause, evidence, await self._owner(case)))
+
+    async def linked(self, case: UUID, other: UUID) -> Recorded:
+        """Both cases say that they are one patient's; the event of the second."""
+        by = await self._owner(case)
+        await self.on(case, cases.Linked(other=other, suggested="clinician", by=by))
+        return await self.on(other, cases.Linked(other=case, suggested="clinician", by=by))
+
+    async def withdrawn(self, case: UUID, reason: cases.Withdrawal = "consent") -> Recorded:
+        return await self.on(case, cases.Withdrawn(reason=reason))
+
+    async def erased(self, case: UUID) -> Recorded:
+        """Asked for and done; the case's objects are gone."""
+        asked = await self.withdrawn(case, "erasure")
+        for key in [key for key in self.objects if key[0] == str(case)]:
+            del self.objects[key]
+        return await self.on(case, cases.Erased(withdrawal=asked.id))
 
     async def answered_case(
         self, by: UUID, top: Cause = "cardioembolic", images: int = 1, abstains: bool = False
@@ -282,10 +307,10 @@ class Given:
         assert opened is not None
         return opened.by
 
-    def _submitted(self, sent: Instant | None) -> cases.ImageSubmitted:
+    def _submitted(self, sent: Instant | None, channel: cases.Channel) -> cases.ImageSubmitted:
         return cases.ImageSubmitted(
             item=self.new_id(),
-            channel="photo",
+            channel=channel,
             modality="mri",
             joined="first",
             sent=sent or self.now,

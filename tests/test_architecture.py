@@ -24,8 +24,6 @@ PYTHON = [*PRODUCT, *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "tests").rglo
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 FILE_LINES_MAX = 350
-LONG_FILES = {"domain/case.py": 500}
-"""The case's events, state and decisions are read together, top-down."""
 
 FUNCTION_LINES_MAX = 50
 FUNCTION_LINES_MEDIAN_MAX = 8
@@ -152,7 +150,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 def test_no_file_is_long() -> None:
     lines = {relative(path): len(path.read_text().splitlines()) for path in PRODUCT}
-    long = {path: n for path, n in lines.items() if n > LONG_FILES.get(path, FILE_LINES_MAX)}
+    long = {path: n for path, n in lines.items() if n > FILE_LINES_MAX}
     assert long == {}
 
 

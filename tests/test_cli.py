@@ -8,77 +8,24 @@ from hashlib import sha256
 from importlib import import_module
 from inspect import getdoc
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import nats
 import pytest
 from msgspec.structs import replace
 
-from adapters.storage.postgres import PostgresDatabase
+from commands import cases, objects
+from commands.ports import Erased
 from ictus.cli import COMMANDS
 from ictus.kept import free_port
 from ictus.roles import ROLES
-from ictus.settings import NatsSettings, PostgresSettings, Settings, environment
-from ictus.wiring import furnish, open_house
+from ictus.settings import NatsSettings, PostgresSettings
+from ictus.wiring import open_house
 from projections import PROJECTIONS
-from tests.projections.following import project
+from tests.commandline import Ictus
 from tests.servers import NatsServer
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS_MAX = 60
-
-
-class Ictus:
-    """`ictus …` in a process of its own, with these settings and nothing else in the environment."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.environment = environment(settings) | {"PATH": "/usr/bin:/bin", "COLUMNS": "100"}
-
-    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ictus", *words],
-            env=self.environment,
-            cwd=self.settings.folder,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-        )
-
-    def json(self, *words: str) -> dict[str, object]:
-        done = self(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        (line,) = done.stdout.splitlines()
-        value: dict[str, object] = json.loads(line)
-        return value
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Ictus:
-    """No server anywhere, an empty data directory."""
-    return Ictus(Settings(data=str(tmp_path)))
-
-
-@pytest.fixture
-def empty(fresh_nats: NatsServer, fresh_database: str, tmp_path: Path) -> Ictus:
-    """Servers with nothing in them."""
-    settings = Settings(
-        data=str(tmp_path),
-        nats=NatsSettings(fresh_nats.url, fresh_nats.monitor_url),
-        postgres=PostgresSettings(fresh_database),
-    )
-    return Ictus(settings)
-
-
-@pytest.fixture
-async def furnished(empty: Ictus) -> Ictus:
-    """A new site: streams, the advice catalogue in the ledger, read models that know it."""
-    async with open_house(empty.settings, "test") as house:
-        await furnish(house)
-        async with PostgresDatabase(house.settings.postgres.dsn) as database:
-            await project(house.books.ledger, database, *PROJECTIONS.values())
-    return empty
-
 
 # Usage
 
@@ -94,8 +41,12 @@ async def furnished(empty: Ictus) -> Ictus:
         "events --from 0",
         "invite --uses 0",
         "invite --role king",
+        "import manifest.csv",
         "doctor --bogus",
         "dataset build",
+        "case withdraw K7-4F2Q",
+        "case withdraw K7-4F2Q --reason erasure",
+        "case erase K7-4F2Q",
         "run",
         "run nonsense",
     ],
@@ -133,7 +84,9 @@ def test_the_summary_of_every_command_is_the_first_line_of_its_help() -> None:
         assert documented.splitlines()[0] == summary, name
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.ru.md", "docs/operations.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "README.ru.md", "docs/operations.md", "docs/read-models.md"]
+)
 def test_the_commands_that_documents_name_exist(document: str) -> None:
     known = {" ".join([*group.name, name]).removeprefix("ictus ") for group, name, _, _ in COMMANDS}
     code = re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", (ROOT / document).read_text(), re.DOTALL)
@@ -164,7 +117,7 @@ def test_a_nats_server_that_is_away_exits_6(alone: Ictus) -> None:
     assert done.stderr.startswith("ictus: NATS does not answer")
 
 
-@pytest.mark.parametrize("words", ["events", "dataset build --out new"])
+@pytest.mark.parametrize("words", ["events", "dataset build --out new", "run answer"])
 def test_an_unfurnished_server_exits_6_and_says_what_furnishes_it(empty: Ictus, words: str) -> None:
     done = empty(*words.split())
     assert done.returncode == 6, done.stderr
@@ -276,6 +229,43 @@ def test_an_unknown_case_exits_3(furnished: Ictus, words: str) -> None:
     done = furnished(*words.split())
     assert (done.returncode, done.stdout) == (3, "")
     assert "no case" in done.stderr
+
+
+async def test_a_case_is_linked_withdrawn_and_erased(furnished: Ictus) -> None:
+    one, two = [await submitted(furnished) for _ in range(2)]
+    assert furnished.json("case", "link", str(one), str(two))["changed"]
+    assert furnished("case", "link", str(one), str(one)).returncode == 5
+    assert furnished("case", "link", str(one), str(uuid4())).returncode == 3
+    assert furnished.json("case", "withdraw", str(two), "--reason", "consent")["changed"]
+    assert not furnished.json("case", "withdraw", str(two), "--reason", "consent")["changed"]
+    assert furnished.json("case", "erase", str(one), "--yes")["changed"]
+    assert not furnished.json("case", "erase", str(one), "--yes")["changed"]
+    async with open_house(furnished.settings, "test") as house:
+        assert (await cases.load(house.books, one)).erased
+        assert [key async for key in house.blobs.keys(f"case/{one}/")] == []
+        with pytest.raises(Erased):
+            await house.books.vault.encrypt(f"case/{one}", "anything", b"")
+
+
+async def submitted(site: Ictus) -> UUID:
+    """A new case with one image and an object."""
+    case = uuid4()
+    async with open_house(site.settings, "test") as house:
+        await cases.submit_image(
+            house.books,
+            house.operator(),
+            case,
+            item=uuid4(),
+            by=uuid4(),
+            site="site-1",
+            origin="bot",
+            channel="photo",
+            joined="first",
+            sent=house.books.clock.now(),
+            address="telegram:1",
+        )
+        await objects.store(house.blobs, house.books.vault, case, b"derivative")
+    return case
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2026-11-22T10:00"])

@@ -6,34 +6,27 @@
 
 import asyncio
 import json
-import os
 import re
 import shlex
-import shutil
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import nats
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from nats.aio.client import Client
-from nats.js.errors import NotFoundError
 
-from adapters.storage.nats_connection import connect
-from adapters.storage.streams import LEDGER, SERVER_VERSION_MIN
-from ictus.embedded import answers_ok
+from adapters.storage.streams import SERVER_VERSION_MIN
+from adapters.storage.users import ADMIN, USERS
 from ictus.kept import free_port
+from ictus.nkeys import keep
 from ictus.roles import ROLES
-from ictus.settings import NatsSettings, Settings, TelegramSettings, read
-from ictus.supervisor import Child
+from ictus.settings import NatsSettings, TelegramSettings, read
 from ictus.telemetry import health
-from ictus.wiring import furnish, open_house
-from tests.servers import Server
+from ictus.wiring import as_user
+from tests.production import HEALTH
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -41,20 +34,26 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 
 INFRASTRUCTURE = {"nats", "postgres", "seaweedfs"}
-SHORT = {"furnish", "cli"}
+SHORT = {"nkeys", "furnish", "cli", "admin"}
 VARIANTS = {"inference-gpu": "inference"}
 OURS = {*ROLES, *SHORT, *VARIANTS}
+CONNECTED = OURS - {"nkeys"}
 SPEAK_TO_TELEGRAM = {"inbox", "ingest", "outbox", "cli"}
 
-STREAMS, KEYS = "jetstream/$G/streams", "KV_ICTUS_KEYS"
+USERS_OF = {
+    **{role: {role} for role in ROLES},
+    "inference-gpu": {"inference"},
+    "furnish": {ADMIN},
+    "admin": {ADMIN},
+    "cli": {"operator", "researcher", "auditor", "projector"},
+}
+"""The NATS users whose seeds a service sees."""
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY")
 SECONDS = {"s": 1, "m": 60}
 FILLED = {
     "ICTUS_TELEGRAM__TOKEN": "42:word",
-    "NATS_PASSWORD": "12e4",
-    "NATS_OPERATOR_PASSWORD": "5k",
     "POSTGRES_PASSWORD": "word",
 }
 ON_S3 = {
@@ -87,6 +86,31 @@ def example() -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
+class Mount(NamedTuple):
+    """A volume, or the folder `part` of it, as a container sees it."""
+
+    volume: str
+    target: str
+    writable: bool
+    part: str = ""
+
+
+def mounts(service: str) -> list[Mount]:
+    return [mount(one) for one in SERVICES[service].get("volumes", ())]
+
+
+def mount(volume: str | dict[str, Any]) -> Mount:
+    if isinstance(volume, str):
+        name, target, *mode = volume.split(":")
+        return Mount(name, target, writable=mode != ["ro"])
+    assert volume["type"] == "volume"
+    options = volume["volume"]
+    # Else the engine looks for the part when it makes the container: before anybody made the part.
+    assert options["nocopy"] is True
+    writable = not volume.get("read_only", False)
+    return Mount(volume["source"], volume["target"], writable, options["subpath"])
+
+
 def seconds(text: str) -> int:
     return int(text[:-1]) * SECONDS[text[-1]]
 
@@ -113,7 +137,12 @@ def test_every_role_is_a_service_that_runs_it() -> None:
 
 def test_what_is_not_for_everybody_has_a_profile() -> None:
     profiles = {name: one["profiles"] for name, one in SERVICES.items() if "profiles" in one}
-    assert profiles == {"seaweedfs": ["s3"], "inference-gpu": ["gpu"], "cli": ["cli"]}
+    assert profiles == {
+        "seaweedfs": ["s3"],
+        "inference-gpu": ["gpu"],
+        "cli": ["cli"],
+        "admin": ["admin"],
+    }
 
 
 def test_images_are_pinned_to_a_release() -> None:
@@ -142,14 +171,10 @@ def test_a_container_may_do_nothing_it_does_not_need(name: str) -> None:
 
 
 def test_nothing_of_the_host_is_mounted() -> None:
-    used = set()
-    for service in SERVICES.values():
-        for volume in service.get("volumes", ()):
-            name, target = volume.split(":")[:2]
-            assert re.fullmatch(r"[a-z]+", name)
-            assert target.startswith("/")
-            used.add(name)
-    assert used == set(COMPOSE["volumes"])
+    used = [mounted for name in SERVICES for mounted in mounts(name)]
+    assert all(re.fullmatch(r"[a-z]+", mounted.volume) for mounted in used)
+    assert all(mounted.target.startswith("/") for mounted in used)
+    assert {mounted.volume for mounted in used} == set(COMPOSE["volumes"])
     for config in COMPOSE["configs"].values():
         assert (ROOT / config["file"]).is_file()
 
@@ -164,28 +189,76 @@ def test_only_the_inbox_can_be_reached_from_outside_and_only_at_its_webhook() ->
 def test_only_those_that_speak_to_telegram_have_a_way_out() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     out = {name for name, service in SERVICES.items() if "outside" in service["networks"]}
-    assert out == SPEAK_TO_TELEGRAM
+    # The admin restores from object stores that may lie anywhere.
+    assert out == {*SPEAK_TO_TELEGRAM, "admin"}
     assert all("inside" in service["networks"] for service in SERVICES.values())
 
 
 def test_the_token_is_known_to_those_who_need_it() -> None:
-    knows = {name for name in OURS if "ICTUS_TELEGRAM__TOKEN" in SERVICES[name]["environment"]}
+    knows = {name for name in CONNECTED if "ICTUS_TELEGRAM__TOKEN" in SERVICES[name]["environment"]}
     assert knows == {*SPEAK_TO_TELEGRAM, "bot"}
 
 
 def test_only_the_witness_may_write_its_signing_key() -> None:
-    holds = {
-        name: volume
-        for name, service in SERVICES.items()
-        for volume in service.get("volumes", ())
-        if volume.startswith("witness:")
-    }
-    assert holds == {"witness": "witness:/data/witness", "cli": "witness:/data/witness:ro"}
+    assert may_write("witness") == {"witness": True, "cli": False, "admin": False}
 
 
 def test_only_furnish_may_write_the_master_key() -> None:
-    for name in OURS:
-        assert ("keys:/keys" if name == "furnish" else "keys:/keys:ro") in SERVICES[name]["volumes"]
+    assert may_write("keys") == {name: name == "furnish" for name in CONNECTED}
+
+
+def may_write(volume: str) -> dict[str, bool]:
+    """By service that sees it."""
+    return {
+        name: mounted.writable
+        for name in SERVICES
+        for mounted in mounts(name)
+        if mounted.volume == volume
+    }
+
+
+def test_every_service_sees_the_seeds_of_its_own_users_and_no_others() -> None:
+    assert set(USERS_OF) == CONNECTED
+    assert set().union(*USERS_OF.values()) == {ADMIN, *USERS}
+    for service in CONNECTED:
+        seen = {one for one in mounts(service) if one.volume == "nkeys"}
+        assert seen == {
+            Mount("nkeys", f"/nkeys/{user}", writable=False, part=user)
+            for user in USERS_OF[service]
+        }
+
+
+def test_the_command_line_has_the_seed_of_every_user_that_a_command_is() -> None:
+    sources = [path.read_text() for path in (ROOT / "ictus" / "cli").glob("*.py")]
+    houses = [name for text in sources for name in re.findall(r'house\(data(?:, "(\w+)")?\)', text)]
+    assert {name or "operator" for name in houses} == USERS_OF["cli"]
+
+
+def test_only_its_maker_sees_all_seeds_and_the_server_sees_none(tmp_path: Path) -> None:
+    whole = Mount("nkeys", "/nkeys", writable=True)
+    assert {name for name in SERVICES if whole in mounts(name)} == {"nkeys"}
+    assert SERVICES["nkeys"]["command"] == ["nkeys", "--out", whole.target]
+    (given,) = [one for one in mounts("nats") if one.volume == "nkeys"]
+    assert given == Mount("nkeys", "/etc/nats/accounts", writable=False, part="server")
+    keep(tmp_path)
+    assert [file.name for file in (tmp_path / given.part).iterdir()] == ["accounts.conf"]
+    assert 'include "accounts/accounts.conf"' in (ROOT / "deploy" / "nats.conf").read_text()
+    (config,) = SERVICES["nats"]["configs"]
+    assert config["target"] == "/etc/nats/nats.conf"
+
+
+def test_the_seeds_lie_where_their_users_look_for_them(tmp_path: Path) -> None:
+    keep(tmp_path)
+    for service in CONNECTED:
+        settings = read(environment_of(service, FILLED))
+        for user in USERS_OF[service]:
+            seed = Path(as_user(settings, user).nats.nkey)
+            assert (tmp_path / seed.relative_to("/nkeys")).is_file()
+
+
+def test_no_password_lets_anybody_into_nats() -> None:
+    for name in ("compose.yaml", "deploy/nats.conf", "deploy/example.env"):
+        assert not re.search(r"NATS\w*_PASSWORD|password:|token:", (ROOT / name).read_text()), name
 
 
 # Health and order
@@ -203,8 +276,18 @@ def test_a_role_starts_on_a_furnished_house_and_is_asked_whether_it_is_ready(nam
     assert seconds(check["timeout"]) < seconds(check["interval"])
 
 
-def test_furnishing_waits_for_nats_and_objects_are_waited_for_where_used() -> None:
-    assert SERVICES["furnish"]["depends_on"] == {"nats": {"condition": "service_healthy"}}
+def test_nats_waits_for_its_users_and_furnishing_for_both_stores() -> None:
+    made = {"condition": "service_completed_successfully"}
+    assert SERVICES["nats"]["depends_on"] == {"nkeys": made}
+    healthy = {"condition": "service_healthy"}
+    assert SERVICES["furnish"]["depends_on"] == {"nats": healthy, "postgres": healthy}
+
+
+def test_nats_is_asked_what_the_tests_of_its_configuration_ask() -> None:
+    assert SERVICES["nats"]["healthcheck"]["test"][-1] == f"http://127.0.0.1:8222{HEALTH}"
+
+
+def test_objects_are_waited_for_where_used() -> None:
     waited = {"condition": "service_healthy", "required": False}
     for name in ("ingest", "inference", "inference-gpu", "witness"):
         assert SERVICES[name]["depends_on"]["seaweedfs"] == waited
@@ -229,16 +312,19 @@ async def test_the_health_check_tells_ready_from_not_ready(is_ready: bool) -> No
 
 
 @pytest.mark.parametrize("chosen", [{}, ON_S3], ids=["volume", "s3"])
-@pytest.mark.parametrize("name", sorted(OURS))
+@pytest.mark.parametrize("name", sorted(CONNECTED))
 def test_ictus_understands_the_environment_it_is_given(name: str, chosen: dict[str, str]) -> None:
     settings = read(environment_of(name, FILLED | chosen))
     assert settings.origin == "site"
     assert not settings.unsafe_durability
-    assert settings.nats == NatsSettings("nats://ictus:12e4@nats:4222", "http://nats:8222")
+    nkey = "/nkeys/admin/admin.nk" if name == "admin" else ""
+    assert settings.nats == NatsSettings(
+        "nats://nats:4222", "http://nats:8222", nkey=nkey, nkeys="/nkeys"
+    )
     assert "@postgres:5432/ictus" in settings.postgres.dsn
     assert (settings.health.host, settings.health.port) == ("0.0.0.0", 8080)
     assert settings.master_key == Path("/keys/master.key")
-    if "objects:/data/objects" in " ".join(SERVICES[name]["volumes"]):
+    if any(mounted.volume == "objects" for mounted in mounts(name)):
         assert settings.blobs_url == chosen.get("ICTUS_BLOBS__URL", "/data/objects")
 
 
@@ -271,118 +357,6 @@ def test_there_is_no_secret_in_the_files() -> None:
             fixed = VARIABLE.sub("", value).strip('"')
             assert not (SECRET.search(name) and fixed), name
             assert not re.search(r"//\w*:[^@/]+@", fixed), name
-
-
-# The event store's configuration, on a real nats-server
-
-
-class Production(Server):
-    """nats-server with deploy/nats.conf, but for its ports and folder, and compose's environment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, self.monitor, self.data = free_port(), free_port(), folder / "data"
-        text = (ROOT / "deploy" / "nats.conf").read_text()
-        for old, new in (
-            ("0.0.0.0:4222", f"127.0.0.1:{self.port}"),
-            ("0.0.0.0:8222", f"127.0.0.1:{self.monitor}"),
-            ("store_dir: /data", f"store_dir: {json.dumps(str(self.data))}"),
-        ):
-            assert text.count(old) == 1
-            text = text.replace(old, new)
-        config = folder / "nats.conf"
-        config.write_text(text)
-        super().__init__(
-            Child(
-                name="nats",
-                argv=(str(Path(sys.executable).with_name("nats-server")), "--config", str(config)),
-                env={"PATH": os.defpath} | environment_of("nats", FILLED),
-                log=folder / "nats.log",
-                ready=partial(asyncio.to_thread, answers_ok, f"{self.monitor_url}/healthz"),
-            )
-        )
-
-    @property
-    def monitor_url(self) -> str:
-        return f"http://127.0.0.1:{self.monitor}"
-
-    def url(self, user: str, password: str) -> str:
-        return f"nats://{user}:{password}@127.0.0.1:{self.port}"
-
-    def settings(self, folder: Path) -> Settings:
-        url = self.url("ictus", FILLED["NATS_PASSWORD"])
-        return Settings(data=str(folder), nats=NatsSettings(url, self.monitor_url))
-
-
-@pytest.fixture
-def production(tmp_path: Path) -> Iterator[Production]:
-    server = Production(tmp_path)
-    server.restart()
-    yield server
-    server.stop()
-
-
-async def test_a_house_is_furnished_on_it_with_durability_proven(
-    production: Production, tmp_path: Path
-) -> None:
-    async with open_house(production.settings(tmp_path), "test") as house:
-        await furnish(house)
-        assert (await house.books.ledger.head()).sequence > 0
-        await house.books.vault.encrypt("case/test", "test", b"word")
-        await house.books.vault.destroy("case/test")
-
-
-async def test_the_roles_user_cannot_take_a_stream_away(
-    production: Production, tmp_path: Path
-) -> None:
-    async with open_house(production.settings(tmp_path), "test") as house:
-        await furnish(house)
-        verbs = ("DELETE", "PURGE", "UPDATE", "RESTORE", "MSG.DELETE")
-        attempts = [
-            house.client.request(f"$JS.API.STREAM.{verb}.{LEDGER}", b"{}", timeout=1)
-            for verb in verbs
-        ]
-        outcomes = await asyncio.gather(*attempts, return_exceptions=True)
-        assert {type(outcome) for outcome in outcomes} == {PermissionError}
-        assert (await house.books.ledger.head()).sequence > 0
-
-
-async def test_the_operator_can_mend_a_stream_and_nobody_else_is_let_in(
-    production: Production,
-) -> None:
-    async with await connect(production.url("operator", "5k"), "test") as client:
-        await client.jetstream().add_stream(name="OLD", subjects=["old"])
-        await client.jetstream().delete_stream("OLD")
-        with pytest.raises(NotFoundError):
-            await client.jetstream().stream_info("OLD")
-    stranger = Client()
-    with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
-        await stranger.connect(production.url("ictus", "120000"), allow_reconnect=False)
-    await stranger.close()
-
-
-async def test_a_cold_copy_with_the_keys_apart_is_the_same_ledger(
-    production: Production, tmp_path: Path
-) -> None:
-    async with open_house(production.settings(tmp_path), "test") as house:
-        await furnish(house)
-        before = [recorded.payload async for recorded in house.books.ledger.read()]
-        head = await house.books.ledger.head()
-        sealed = await house.books.vault.seal("case/test", "test", "words")
-    production.stop()
-    copied = tmp_path / "copied"
-    shutil.copytree(production.data, copied / "data", ignore=shutil.ignore_patterns(KEYS))
-    assert not list(copied.rglob(KEYS))
-    shutil.copytree(production.data / STREAMS / KEYS, copied / "data" / STREAMS / KEYS)
-    restored = Production(copied)
-    restored.restart()
-    try:
-        async with open_house(restored.settings(tmp_path), "test") as house:
-            await furnish(house)
-            assert await house.books.ledger.head() == head
-            assert [recorded.payload async for recorded in house.books.ledger.read()] == before
-            assert await house.books.vault.unseal(sealed, "test") == "words"
-    finally:
-        restored.stop()
 
 
 # The image
@@ -421,7 +395,7 @@ def test_the_image_says_its_release_and_reports_to_nobody() -> None:
 def test_the_image_has_the_folders_that_volumes_are_mounted_on() -> None:
     (made,) = [words for word, words in instructions() if word == "RUN" and "useradd" in words]
     folders = {word for word in shlex.split(made) if word.startswith("/")}
-    mounted = {volume.split(":")[1] for name in OURS for volume in SERVICES[name]["volumes"]}
+    mounted = {one.target for name in OURS for one in mounts(name) if not one.part}
     assert mounted <= folders
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from projections.rows import Row, dataset_root, decode, encode
+from projections.rows import Row, Tombstone, dataset_root, decode, encode, root_with
 
 MANIFEST_FILE = "manifest.json"
 ROWS_FILE = "rows.ndjson"
@@ -19,11 +19,13 @@ IMAGES = "images"
 
 
 class DatasetManifest(Struct, frozen=True, kw_only=True):
-    """What the builder promises: Merkle root (hex) over the rows, their count, how they were made."""
+    """What the builder promises: Merkle root (hex) over the rows and what is left of those erased
+    since, the count of the rows, how they were made."""
 
     root: str
     rows: int
     spec: dict[str, Any]
+    erased: tuple[Tombstone, ...] = ()
 
 
 class DatasetRefused(Exception):
@@ -89,5 +91,6 @@ def _verify_rows(
         raise DatasetRefused(f"the rows of {folder} are not sorted by case")
     if [encode(row) for row in rows] != lines:
         raise DatasetRefused(f"the rows of {folder} are not in canonical form")
-    if len(rows) != manifest.rows or dataset_root(lines) != manifest.root:
+    leaves = zip((row.case for row in rows), lines, strict=True)
+    if len(rows) != manifest.rows or root_with(leaves, manifest.erased) != manifest.root:
         raise DatasetRefused(f"the rows of {folder} do not have the root {manifest.root}")

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import PCG64, Generator
 
-from domain.stroke import Modality
+from domain.stroke import Modality, band
 from training.phantom import SLICES_MM, Blob, Head, Lesion, Wedge, dwi_slice, lesion_areas
 from training.screen import CAMERA, Kind, encode, identity, photograph, screenshot
 
@@ -54,24 +54,19 @@ def case(seed: int, *, cause: str | None = None, mode: str = "easy") -> Syntheti
         seed=seed,
         cause=truth,
         pattern=pattern,
-        age_band=age_band(rng.normal(*AGE_YEARS[truth])),
+        age_band=band("age_band", rng.normal(*AGE_YEARS[truth])),
         af=atrial_fibrillation(truth, rng),
         images=_images(seed, head, lesions, rng),
     )
 
 
 AGE_YEARS = {"cardioembolic": (74, 10), "large-artery": (68, 11)}
-AGE_BANDS = {50: "<50", 60: "50-59", 65: "60-64", 75: "65-74", 85: "75-84"}
 AF_KNOWN = {"cardioembolic": 0.45, "large-artery": 0.04}
 AF_MISSING = 0.35
 IMAGES_SHARE = (0.15, 0.25, 0.25, 0.2, 0.15)
 PANES_SHARE = {1: 0.82, 2: 0.1, 4: 0.08}
 SCREEN_PHOTO_SHARE = 0.3
 DOCUMENT_SHARE = 0.3
-
-
-def age_band(years: float) -> str:
-    return next((band for below, band in AGE_BANDS.items() if years < below), "85+")
 
 
 def atrial_fibrillation(cause: str, rng: Generator) -> str:

@@ -19,7 +19,7 @@ from uuid import UUID, uuid5
 import cv2
 
 from domain.stroke import Evidence, label_level
-from projections.builder import split_of
+from projections.groups import split_of
 from projections.rows import Row, RowImage, RowLabel
 from training import dataset, synth
 from workers.ingest.pipeline import PROFILE, Ingested, process

@@ -83,11 +83,14 @@ class Answer(NamedTuple):
     # Cases
 
     async def _answer(self, recorded: Recorded) -> Outcome:
+        """Nobody waits for a card of a case that was taken in from existing data."""
         case_id = recorded.aggregate_id
         history = await self.books.ledger.load(CASE.name, case_id)
         case: Case = fold(CASE, history)
         collecting = await models.serving(self.models) is None
-        if case.opened is None or not _is_shown(case, recorded, collecting):
+        if case.opened is None or case.opened.origin == "import":
+            return Ignored()
+        if not _is_shown(case, recorded, collecting):
             return Ignored()
         catalogue = await self.examinations.refresh()
         person = await people.load(self.books, case.opened.by)

@@ -23,7 +23,7 @@ from workers.taps import Tap
 from workers.texts import NOTICE, plainly, say
 from workers.wording import Catalogue, capital, card_lines, code_of, within
 
-State = Literal["receiving", "waiting", "answered", "abstained", "confirmed"]
+State = Literal["receiving", "waiting", "answered", "abstained", "confirmed", "withdrawn", "erased"]
 Rows = tuple[tuple[Button, ...], ...]
 
 CAPTION_UNITS_MAX = 1024

@@ -25,8 +25,9 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from commands.ports import Damaged
-from projections.builder import Dataset, Spec
-from projections.rows import Row, dataset_root, decode, encode
+from projections.builder import Dataset
+from projections.rows import Row, Tombstone, decode, encode, root_with
+from projections.spec import Spec
 
 MANIFEST, ROWS, PARQUET, IMAGES, CARD = (
     "manifest.json",
@@ -47,6 +48,17 @@ WRITER = {
     "store_schema": False,
 }
 _TEXT, _INT = pa.string(), pa.int64()
+_LABEL = pa.struct(
+    {
+        "cause": _TEXT,
+        "level": _INT,
+        "evidence": pa.list_(_TEXT),
+        "stage": _TEXT,
+        "rater": _TEXT,
+        "confidence": _TEXT,
+        "blinded": pa.bool_(),
+    }
+)
 SCHEMA = pa.schema(
     {
         "case": _TEXT,
@@ -67,22 +79,16 @@ SCHEMA = pa.schema(
             )
         ),
         "context": pa.list_(pa.struct({"code": _TEXT, "value": _TEXT})),
-        "label": pa.struct(
-            {
-                "cause": _TEXT,
-                "level": _INT,
-                "evidence": pa.list_(_TEXT),
-                "stage": _TEXT,
-                "rater": _TEXT,
-            }
-        ),
+        "label": _LABEL,
+        "history": pa.list_(_LABEL),
         "events": pa.list_(pa.struct({"sequence": _INT, "id": _TEXT})),
     }
 )
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """`rows` counts them, `as_of` is the last event read from `ledger` and `head_sha256` its hash."""
+    """`rows` counts them, `as_of` is the last event read from `ledger` and `head_sha256` its hash;
+    `erased` stand for rows whose case was erased since, which the root still covers."""
 
     root: str
     rows: int
@@ -92,6 +98,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     spec_sha256: str
     projector: str
     ledger: UUID
+    erased: tuple[Tombstone, ...] = ()
 
 
 async def write(dataset: Dataset, out: Path, objects: Objects) -> Manifest:
@@ -134,13 +141,14 @@ def verify(folder: Path) -> list[str]:
 def manifest_of(dataset: Dataset) -> Manifest:
     return Manifest(
         root=dataset.root,
-        rows=len(dataset.rows),
+        rows=len(dataset.encoded),
         as_of=dataset.as_of,
         head_sha256=dataset.head_sha256,
         spec=dataset.spec,
         spec_sha256=dataset.spec_sha256,
         projector=dataset.projector,
         ledger=dataset.ledger,
+        erased=dataset.erased,
     )
 
 
@@ -262,7 +270,8 @@ def _problems_of_rows(manifest: Manifest, lines: list[bytes], rows: list[Row]) -
         yield f"{ROWS} is not sorted by case, or has a case twice"
     if len(rows) != manifest.rows:
         yield f"{ROWS} has {len(rows)} rows and the manifest says {manifest.rows}"
-    if (root := dataset_root(lines)) != manifest.root:
+    leaves = zip((row.case for row in rows), lines, strict=True)
+    if (root := root_with(leaves, manifest.erased)) != manifest.root:
         yield f"{ROWS} has the root {root} and the manifest says {manifest.root}"
     if manifest.spec.sha256 != manifest.spec_sha256:
         yield f"the spec hashes to {manifest.spec.sha256}, not to {manifest.spec_sha256}"

@@ -109,7 +109,8 @@ class Connection(Client):
 
 
 async def connect(url: str, name: str, nkey: Nkey | None = None) -> Client:
-    """A client to be used as `async with`; raises Unavailable when nothing answers at `url`.
+    """A client to be used as `async with`; raises Unavailable when nothing answers at `url`, or
+    nobody is let in as this user.
 
     It is the user of `nkey`, or else the one whom `url` names.
     """
@@ -137,8 +138,19 @@ async def connect(url: str, name: str, nkey: Nkey | None = None) -> Client:
             )
     except (Error, OSError) as error:
         await client.close()
-        raise Unavailable(f"NATS does not answer: {client.last_error or error}") from error
+        raise Unavailable(_why_not(client.last_error or error, nkey)) from error
     return client
+
+
+def _why_not(error: Exception, nkey: Nkey | None) -> str:
+    if "authorization" not in str(error).lower():
+        return f"NATS does not answer: {error}"
+    if nkey is None:
+        return f"NATS lets nobody in without a key ({error}): set ICTUS_NATS__NKEYS to the folder"
+    return (
+        f"NATS does not know the key of `{nkey.user}` ({error}): `ictus nkeys` writes the server's"
+        " accounts.conf, and the server reads it at its start or on SIGHUP"
+    )
 
 
 @contextmanager

@@ -20,6 +20,10 @@ USER = bytes([20 << 3])
 USER_SEED = bytes([18 << 3 | 20 >> 2, (20 & 3) << 6])
 
 
+class BadSeed(ValueError):
+    """A file holds no seed of a NATS user."""
+
+
 class Nkey:
     """One user's key pair; raises ValueError for what is not a user's seed."""
 
@@ -48,13 +52,19 @@ def inbox_prefix(user: str) -> str:
 
 
 def load_nkey(path: Path) -> Nkey:
-    """The user is called as the file is. Raises Missing, ValueError."""
+    """The user is called as the file is. Raises Missing, BadSeed, PermissionError."""
     try:
         return Nkey(path.stem, path.read_text().strip())
     except FileNotFoundError:
-        raise Missing(f"there is no NATS user's seed at {path}") from None
+        raise Missing(
+            f"there is no NATS user's seed at {path}: `ictus nkeys --out` makes one for every user"
+        ) from None
+    except PermissionError:
+        raise PermissionError(f"{path} cannot be read: who runs ictus must own it") from None
     except ValueError as error:
-        raise ValueError(f"{path} holds no seed of a NATS user") from error
+        raise BadSeed(
+            f"{path} holds no seed of a NATS user: remove it, and `ictus nkeys` makes a new one"
+        ) from error
 
 
 def _encoded(prefix: bytes, key: bytes) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from logging import getLogger
 from typing import Any, Literal
+from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from domain.identity import SUBJECT_ROOT, Instant
 SERVER_VERSION_MIN = (2, 15, 1)
 VARZ_SECONDS_MAX = 5.0
 SKEW_SECONDS_MAX = 5.0
+UNRECOVERED = "could not be recovered"
 
 LEDGER = "ICTUS_EV"
 INBOX = "ICTUS_IN"
@@ -166,6 +168,19 @@ async def check_durability(
         log.warning("unsafe durability: %s", unfit)
 
 
+async def check_recovered(monitor_url: str) -> None:
+    """Raises Unfit when a node has streams on its disk that it cannot open, such as those of an
+    account that its configuration no longer names. Asked before a ledger is made anew."""
+    for url in filter(None, monitor_url.split(",")):
+        trouble = await to_thread(_trouble, url.strip())
+        if UNRECOVERED in trouble:
+            raise Unfit(
+                f"nats-server has streams that it cannot open ({trouble}): no new ledger is made"
+                " beside them. Those under `$G` are from before there were users, and move to"
+                " their account: see docs/operations.md, `Mending streams`."
+            )
+
+
 def _check_clustering(client: Client, replicas: int) -> None:
     """Before anything is made: a cluster calls a solo server's streams orphans, shows none of them
     and deletes them 30 s later; a server taken out of its cluster does not open its streams."""
@@ -270,6 +285,16 @@ def _check_clock(server: datetime, before: datetime, after: datetime) -> None:
             f"The clocks of nats-server and of this machine differ by {skew.total_seconds():.0f} s,"
             f" at most {SKEW_SECONDS_MAX:g} s are allowed: synchronise both (NTP)."
         )
+
+
+def _trouble(monitor_url: str) -> str:
+    """What the server says is wrong with it; empty for nothing."""
+    try:
+        with urlopen(f"{monitor_url}/healthz", timeout=VARZ_SECONDS_MAX) as answer:
+            body: bytes = answer.read()
+    except HTTPError as error:
+        body = error.read()
+    return str(json.decode(body, type=dict[str, Any]).get("error", ""))
 
 
 def _varz(monitor_url: str) -> bytes:

@@ -13,7 +13,7 @@ from commands import cases, models, people
 from commands.ports import Card, Database, Queue, Unavailable
 from commands.register import Register
 from commands.transact import Books, from_outside
-from domain.case import Case, Channel, Joined, Opinion, Origin
+from domain.case import Case, Channel, Fact, Joined, Opinion, Origin
 from domain.events import Request
 from domain.identity import Instant
 from domain.person import Person
@@ -265,7 +265,8 @@ class Visit(NamedTuple):
 
     async def tell(self, case: UUID, code: str, value: str) -> None:
         books, person = self.desk.books, self.person_id
-        changed = await cases.give_context(books, self.request, case, code, value, person)
+        facts = (Fact(code=code, value=value),)
+        changed = await cases.give_context(books, self.request, case, facts, person)
         await self._note(case, changed, "af-recorded")
 
     async def label(self, case: UUID, cause: Cause, evidence: Evidence) -> None:

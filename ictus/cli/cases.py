@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 from ictus.cli.options import AsOf, Count, Data, Json, house, put_json, put_table, sequence_of
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled"]
+State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
 
 COLUMNS = ("code", "opened (UTC)", "state", "images", "most likely", "final cause")
 

@@ -13,19 +13,23 @@ INTERRUPTED = 130
 
 BY_NAME = {
     "AlreadyRunning": PRECONDITION,
+    "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,
+    "BadManifest": USAGE,
     "BadTime": USAGE,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
     "Erased": NOT_FOUND,
     "Missing": NOT_FOUND,
+    "NotConfirmed": USAGE,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,
     "Refused": PRECONDITION,
     "Unavailable": UNAVAILABLE,
     "Unfit": PRECONDITION,
+    "Unwritable": PRECONDITION,
 }
 """By class name, bases included, so that nothing needs importing to say that nothing is wrong."""
 

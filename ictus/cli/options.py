@@ -77,10 +77,12 @@ async def sequence_of(opened: "House", as_of: str | None) -> int | None:
         time = datetime.min  # noqa: DTZ901  only its missing zone matters
     if time.tzinfo is None:
         raise BadTime(f"`{as_of}` is neither a sequence nor a time with a zone: 2026-11-22T10:00Z")
+    last = 0
     async for recorded in opened.books.ledger.read():
         if recorded.envelope.time > time:
-            return recorded.sequence - 1
-    return (await opened.books.ledger.head()).sequence
+            break
+        last = recorded.sequence
+    return last
 
 
 def put_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ictus.cli.errors import INTERRUPTED
-from ictus.cli.options import DEMO, Data, Json, put_json, read_settings, tell
+from ictus.cli.options import DEMO, NO_LEDGER, Data, Json, put_json, read_settings, tell
 from ictus.settings import Settings
 
 
@@ -71,13 +71,19 @@ def run(*roles: str, data: Data = None) -> None:
     roles
         inbox, bot, ingest, inference, answer, outbox, projector, witness.
     """
+    from nats.js.errors import NotFoundError
+
+    from commands.ports import Unavailable
     from ictus.roles import ROLES, run_roles
     from ictus.settings import BadSetting
 
     unknown = [name for name in roles if name not in ROLES]
     if unknown or not roles:
         raise BadSetting(f"name roles to run, of: {', '.join(ROLES)}")
-    asyncio.run(run_roles(roles, _addressed(data)))
+    try:
+        asyncio.run(run_roles(roles, _addressed(data)))
+    except NotFoundError:
+        raise Unavailable(NO_LEDGER) from None
 
 
 def _addressed(data: str | None) -> Settings:

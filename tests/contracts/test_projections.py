@@ -11,8 +11,9 @@ from adapters.storage.memory import MemoryLedger
 from adapters.storage.postgres import PostgresDatabase
 from domain.events import Recorded
 from projections import PROJECTIONS, cursor, digest
-from projections.builder import Spec, build
+from projections.builder import build
 from projections.projection import Projection
+from projections.spec import Spec
 from tests.givens import Given
 from tests.projections.copied import CopiedLedger
 from tests.projections.following import all_caught_up, following

@@ -1,14 +1,15 @@
-"""What each NATS user can do, with the real adapters, and what each must not do, tried."""
+"""What each NATS user can do, with the real adapters, and what each must not do, tried: on the
+configuration of the production stack."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from stat import S_IMODE
 from uuid import uuid4
 
 import pytest
 from msgspec import json
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -17,7 +18,7 @@ from adapters.storage import nats_connection
 from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.messages import JetStreamMessages
 from adapters.storage.nats_connection import ask, connect, jetstream, publish
-from adapters.storage.nkeys import Nkey, load_nkey, new_seed
+from adapters.storage.nkeys import BadSeed, Nkey, load_nkey, new_seed
 from adapters.storage.queue import BucketSlots, JetStreamQueue
 from adapters.storage.streams import (
     INBOX,
@@ -36,11 +37,12 @@ from domain.events import EVENT_TYPES, tag_of
 from domain.identity import subject
 from ictus import examine
 from ictus.embedded import prepare_nats
-from ictus.kept import nkey_file
+from ictus.nkeys import keep, nkey_file, public_keys
 from ictus.roles import ROLES
-from ictus.settings import NatsSettings, Settings
+from ictus.settings import NKEYS, NatsSettings, Settings
 from ictus.wiring import furnish, open_house
 from tests.contracts.writing import commit_to, new_request, notices, read
+from tests.production import Production
 from tests.servers import NatsServer
 from workers import answer
 from workers.inference import schedule, worker as inference
@@ -84,10 +86,10 @@ FORBIDDEN_TO_ALL = [
 
 
 @pytest.fixture(scope="module")
-def server(server_folder: Path) -> Iterator[NatsServer]:
-    server = NatsServer(prepare_nats(server_folder / "users"))
+def server(server_folder: Path) -> Iterator[Production]:
+    server = Production(server_folder / "users")
     server.restart()
-    asyncio.run(_furnished(settings_of(server)))
+    asyncio.run(_furnished(server.settings))
     yield server
     server.stop()
 
@@ -97,23 +99,13 @@ async def _furnished(settings: Settings) -> None:
         await furnish(house)
 
 
-def settings_of(server: NatsServer) -> Settings:
-    address = f"nats://{server.url.rsplit('@', 1)[1]}"
-    return Settings(data=str(server.data), nats=NatsSettings(address, server.monitor_url))
-
-
-def key_of(server: NatsServer, user: str) -> Nkey:
-    return load_nkey(nkey_file(server.data, user))
-
-
 @pytest.fixture
-async def login(server: NatsServer) -> AsyncIterator[Login]:
+async def login(server: Production) -> AsyncIterator[Login]:
     async with AsyncExitStack() as stack:
 
         async def enter(user: str) -> Client:
-            address = settings_of(server).nats.url
             return await stack.enter_async_context(
-                await connect(address, user, key_of(server, user))
+                await connect(server.address, user, server.key(user))
             )
 
         yield enter
@@ -146,34 +138,30 @@ def test_the_durables_are_those_of_the_roles() -> None:
 
 
 async def test_nobody_gets_in_without_a_key_of_the_table(
-    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    server: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nats_connection, "CONNECT_SECONDS_MAX", 0.5)
-    address = settings_of(server).nats.url
 
-    for nkey in (None, Nkey("bot", new_seed())):
-        with pytest.raises(Unavailable, match=r"(?i)authorization violation"):
-            await connect(address, "stranger", nkey)
-
-
-def test_seeds_are_private_and_stay_the_same(tmp_path: Path) -> None:
-    prepare_nats(tmp_path)
-    files = [nkey_file(tmp_path, user) for user in (ADMIN, *USERS)]
-    before = [file.read_text() for file in files]
-
-    prepare_nats(tmp_path)
-
-    assert [file.read_text() for file in files] == before
-    assert len(set(before)) == len(files)
-    assert {S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    for nkey, why in ((None, "without a key"), (Nkey("bot", new_seed()), "the key of `bot`")):
+        with pytest.raises(Unavailable, match=rf"(?i){why} .*authorization violation"):
+            await connect(server.address, "stranger", nkey)
 
 
-def test_no_seed_is_in_the_servers_configuration(server: NatsServer) -> None:
-    text = (server.data / "nats.conf").read_text()
-
+async def test_an_embedded_server_lets_the_same_users_in(fresh_nats: NatsServer) -> None:
     for user in (ADMIN, *USERS):
-        assert key_of(server, user).public in text
-        assert nkey_file(server.data, user).read_text().strip() not in text
+        key = load_nkey(nkey_file(fresh_nats.data / NKEYS, user))
+        address = f"nats://{fresh_nats.url.rsplit('@', 1)[1]}"
+        async with await connect(address, user, key) as client:
+            assert client.is_connected
+
+
+def test_embedded_seeds_stay_the_same(tmp_path: Path) -> None:
+    prepare_nats(tmp_path)
+    before = public_keys(tmp_path / NKEYS)
+
+    prepare_nats(tmp_path)
+
+    assert public_keys(tmp_path / NKEYS) == before
 
 
 @pytest.mark.parametrize("spoil", [str.lower, lambda seed: seed[:-1], lambda seed: "SU" + seed])
@@ -181,7 +169,7 @@ def test_a_spoilt_seed_is_refused(tmp_path: Path, spoil: Callable[[str], str]) -
     file = tmp_path / "bot.nk"
     file.write_text(spoil(new_seed()))
 
-    with pytest.raises(ValueError, match=r"bot\.nk holds no seed"):
+    with pytest.raises(BadSeed, match=r"bot\.nk holds no seed"):
         load_nkey(file)
     with pytest.raises(Missing, match="no NATS user's seed"):
         load_nkey(tmp_path / "inbox.nk")
@@ -203,20 +191,72 @@ async def test_streams_made_before_there_were_users_are_taken_over(tmp_path: Pat
 
     server = NatsServer(prepare_nats(tmp_path))
     await asyncio.to_thread(server.restart)
-    async with await connect(prepared.address, "auditor", key_of(server, "auditor")) as client:
+    key = load_nkey(nkey_file(tmp_path / NKEYS, "auditor"))
+    async with await connect(prepared.address, "auditor", key) as client:
         assert notices(await JetStreamLedger(client).load("person", person)) == ["a"]
     server.stop()
     assert (prepared.data / "nats" / "jetstream" / STREAMS_ACCOUNT / "streams" / LEDGER).is_dir()
 
 
-async def test_doctor_says_which_user_it_is(server: NatsServer) -> None:
-    async with open_house(settings_of(server), "operator") as house:
+async def test_doctor_says_which_user_it_is(server: Production, fresh_nats: NatsServer) -> None:
+    async with open_house(server.settings, "operator") as house:
         assert (await examine.nats_user(house)).startswith("`operator`, by its key")
         assert (await examine.streams(house)).startswith("ledger ")
         assert await examine.chain(house)
-    by_password = Settings(data=str(server.data), nats=NatsSettings(server.url, server.monitor_url))
-    async with open_house(by_password, "operator") as house:
+    nats = NatsSettings(fresh_nats.url, fresh_nats.monitor_url)
+    async with open_house(Settings(data=str(fresh_nats.data), nats=nats), "operator") as house:
         assert (await examine.nats_user(house)).startswith("`ictus`")
+
+
+async def test_a_house_without_the_seed_of_its_user_is_not_opened(
+    server: Production, tmp_path: Path
+) -> None:
+    elsewhere = replace(server.settings.nats, nkeys=str(tmp_path))
+
+    with pytest.raises(Missing, match=r"bot/bot\.nk: `ictus nkeys --out` makes one"):
+        async with open_house(replace(server.settings, nats=elsewhere), "bot"):
+            pass
+
+
+async def test_doctor_minds_a_seed_that_others_can_read(server: Production) -> None:
+    file = nkey_file(server.nkeys, "operator")
+    file.chmod(0o640)
+    try:
+        async with open_house(server.settings, "operator") as house:
+            with pytest.raises(examine.Wrong, match=r"others can read .*: chmod 600"):
+                await examine.nats_user(house)
+    finally:
+        file.chmod(0o600)
+
+
+async def test_a_user_gets_a_new_key_while_the_others_work_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_connection, "CONNECT_SECONDS_MAX", 0.5)
+    server = Production(tmp_path / "rotating")
+    await asyncio.to_thread(server.restart)
+    try:
+        await _furnished(server.settings)
+        old = server.key("bot")
+        async with await connect(server.address, "auditor", server.key("auditor")) as auditor:
+            async with await connect(server.address, "bot", old) as bot_client:
+                nkey_file(server.nkeys, "bot").unlink()
+                assert keep(server.nkeys).made == ("bot",)
+                server.reload()
+                await until(lambda: not bot_client.is_connected)
+            assert (await JetStreamLedger(auditor).head()).sequence
+        with pytest.raises(Unavailable, match="does not know the key of `bot`"):
+            await connect(server.address, "bot", old)
+        async with await connect(server.address, "bot", server.key("bot")) as bot_client:
+            assert (await JetStreamLedger(bot_client).head()).sequence
+    finally:
+        server.stop()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110  nobody can tell us
+            await asyncio.sleep(0.02)
 
 
 # The ledger

@@ -26,7 +26,8 @@ from adapters.storage.wire_protocol import (
     status,
 )
 from commands.ports import Unavailable
-from ictus.kept import nkey_file
+from ictus.nkeys import nkey_file
+from ictus.settings import NKEYS
 from tests.servers import NatsServer
 
 ODD_PAYLOADS = {
@@ -231,7 +232,7 @@ async def test_a_wrong_password_is_told_in_the_servers_words(fresh_nats: NatsSer
 
 async def test_a_user_with_a_key_is_let_in(fresh_nats: NatsServer) -> None:
     address = urlparse(fresh_nats.url)
-    key = load_nkey(nkey_file(fresh_nats.data, "admin"))
+    key = load_nkey(nkey_file(fresh_nats.data / NKEYS, "admin"))
     url = f"nats://{address.hostname}:{address.port}"
 
     async with await connect(url, "keyed", key) as client:

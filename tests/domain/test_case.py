@@ -1,14 +1,16 @@
 """A case: given events, when decided, then events."""
 
+from datetime import date
 from itertools import pairwise
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from domain import case as cases
 from domain.case import Case, CaseEvent, Fact
-from domain.errors import NoSuchCase, NotYours
+from domain.errors import IsErased, NoSuchCase, NotYours, Refused
 from domain.stroke import CAUSES, EVIDENCE, INSTRUMENTAL, Cause, Evidence, label_level
 from tests.made import (
     CLINICIAN,
@@ -374,6 +376,30 @@ def test_no_image_is_lost(changes: list[tuple[str, object]]) -> None:
     assert len(case.images) >= 1
 
 
+def test_what_a_rater_said_on_another_day_or_another_rater_said_revises_the_label() -> None:
+    said = cases.LabelConfirmed(
+        cause="cardioembolic",
+        level=3,
+        evidence=("ecg",),
+        rater=an_id("rater"),
+        blinded=True,
+        stage="discharge",
+        at=date(2025, 3, 9),
+    )
+    labelled = more(READY, *cases.record_label(READY, said, CLINICIAN), since=6)
+    assert cases.record_label(labelled, said, CLINICIAN) == []
+
+    [later] = cases.record_label(labelled, replace(said, at=date(2025, 6, 9)), CLINICIAN)
+    [other] = cases.record_label(labelled, replace(said, rater=an_id("other")), CLINICIAN)
+
+    assert isinstance(later, cases.LabelRevised)
+    assert isinstance(other, cases.LabelRevised)
+    assert (later.reason, later.at) == ("changed-by-rater", date(2025, 6, 9))
+    assert (other.reason, other.supersedes) == ("another-rater", labelled.label_id)
+    with pytest.raises(NotYours):
+        cases.record_label(READY, said, said.rater)
+
+
 def test_a_label_event_carries_its_own_grounds() -> None:
     cause: Cause = "large-artery"
     rater: UUID = CLINICIAN
@@ -381,3 +407,73 @@ def test_a_label_event_carries_its_own_grounds() -> None:
     assert label == cases.LabelConfirmed(
         cause=cause, level=2, evidence=("stenosis", "clinical"), rater=rater, blinded=False
     )
+
+
+# The same patient, withdrawal, erasure
+
+
+OTHER = an_id("other case")
+LINKED = cases.Linked(other=OTHER, suggested="clinician", by=CLINICIAN)
+ASKED = cases.Withdrawn(reason="erasure")
+CLOSED = more(ANSWERED, ASKED, since=6)
+
+
+def test_a_case_is_linked_to_another_once() -> None:
+    assert cases.link(READY, OTHER, "clinician", CLINICIAN) == [LINKED]
+    assert cases.link(more(READY, LINKED), OTHER, "near-duplicate", CLINICIAN) == []
+    assert cases.link(more(READY, LINKED), an_id("third"), "clinician", None) != []
+
+
+def test_only_the_owner_or_the_operator_links_a_case() -> None:
+    with pytest.raises(NotYours):
+        cases.link(READY, OTHER, "clinician", SOMEBODY_ELSE)
+    assert cases.link(READY, OTHER, "near-duplicate", None) != []
+
+
+@pytest.mark.parametrize("by", [CLINICIAN, None])
+def test_a_case_that_is_not_there_can_be_neither_linked_nor_withdrawn(by: UUID | None) -> None:
+    with pytest.raises(NoSuchCase):
+        cases.link(Case(), OTHER, "clinician", by)
+    with pytest.raises(NoSuchCase):
+        cases.withdraw(Case(), "consent", by)
+
+
+def test_a_case_is_withdrawn_once_and_may_still_be_erased() -> None:
+    [withdrawn] = cases.withdraw(READY, "consent", CLINICIAN)
+    after = more(READY, withdrawn)
+    assert cases.withdraw(after, "wrong-patient", CLINICIAN) == []
+    assert cases.withdraw(after, "erasure", None) == [ASKED]
+    assert cases.withdraw(CLOSED, "erasure", None) == []
+    assert cases.withdraw(CLOSED, "consent", None) == []
+
+
+def test_a_withdrawn_case_is_answered_like_any_other() -> None:
+    withdrawn = more(READY, cases.Withdrawn(reason="consent"))
+    assert cases.needs_prediction(withdrawn, MODEL)
+    assert cases.submit_image(withdrawn, opened(), submitted(2)) == [submitted(2)]
+
+
+def test_erasure_is_recorded_once_and_only_when_it_was_asked_for() -> None:
+    with pytest.raises(Refused):
+        cases.record_erasure(more(READY, cases.Withdrawn(reason="consent")))
+    [erased] = cases.record_erasure(CLOSED)
+    assert erased == cases.Erased(withdrawal=an_id(6))
+    assert cases.record_erasure(more(CLOSED, erased, since=7)) == []
+
+
+def test_nothing_enters_a_case_whose_erasure_was_asked_for() -> None:
+    waiting = more(CLOSED, submitted(2), since=7)
+    assert cases.record_ingestion(waiting, ingested(2)) == []
+    assert not cases.needs_prediction(more(READY, ASKED), MODEL)
+    assert cases.compose_answer(more(PREDICTED, ASKED, since=4), composed(an_id(3))) == []
+    assert cases.place_card(CLOSED, placed()) == []
+    assert cases.deliver_answer(CLOSED, delivered(an_id("answer"))) == []
+
+
+def test_people_are_told_that_the_case_was_erased() -> None:
+    with pytest.raises(IsErased):
+        cases.submit_image(CLOSED, opened(), submitted(2))
+    with pytest.raises(IsErased):
+        cases.give_opinion(CLOSED, "agree", CLINICIAN)
+    with pytest.raises(IsErased):
+        cases.link(CLOSED, OTHER, "clinician", CLINICIAN)

@@ -1,7 +1,7 @@
 """Every event survives the wire, and what was stored once can be read for ever."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -37,6 +37,7 @@ SIMPLE: Mapping[object, SearchStrategy[Any]] = {
     bool: st.booleans(),
     UUID: st.uuids(),
     datetime: st.datetimes(timezones=st.just(UTC)),
+    date: st.dates(),
     type(None): st.none(),
     Sealed: st.builds(Sealed, key=st.text(min_size=1), nonce=st.text(), box=st.text()),
 }
@@ -47,6 +48,7 @@ SAMPLES: Mapping[object, Any] = {
     bool: True,
     UUID: UUID("00000000-0000-4000-8000-000000000001"),
     datetime: datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    date: date(2026, 1, 2),
     Sealed: Sealed(key="case/00000000-0000-4000-8000-000000000001", nonce="bm9uY2U=", box="Ym94"),
 }
 

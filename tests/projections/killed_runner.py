@@ -8,7 +8,7 @@ import sys
 
 from adapters.storage.memory import MemoryLedger
 from adapters.storage.postgres import PostgresDatabase
-from projections import PROJECTIONS, runner
+from projections import PROJECTIONS, advance, runner
 from tests.givens import Given
 from tests.projections.copied import CopiedLedger
 
@@ -24,7 +24,7 @@ async def story() -> CopiedLedger:
 
 
 async def main(dsn: str) -> None:
-    runner.EVENTS_MAX = EVENTS_MAX
+    advance.EVENTS_MAX = EVENTS_MAX
     ledger = await story()
     async with PostgresDatabase(dsn, connections_max=len(PROJECTIONS)) as database:
         await asyncio.gather(

@@ -12,8 +12,10 @@ from adapters.storage.memory import MemoryLedger
 from commands.ports import Damaged
 from domain.errors import Refused
 from domain.events import NO_HASH, Recorded
-from projections.builder import Builder, Dataset, Spec, build, load_spec, split_of
-from projections.rows import Row, dataset_root, decode, encode
+from projections.builder import Dataset, Shard, build
+from projections.groups import groups, split_of
+from projections.rows import Row, decode, encode, root_with
+from projections.spec import Spec, load_spec
 from tests.givens import START, Given
 from tests.projections.copied import CopiedLedger
 
@@ -35,35 +37,26 @@ def events_of(row: Row, ledger: list[Recorded]) -> list[str]:
 async def test_the_same_events_give_the_same_dataset(ward: CopiedLedger) -> None:
     first, second = await build(ward, ALL), await build(CopiedLedger(ward.events), ALL)
     assert first == second
-    assert first.root == dataset_root(first.encoded)
+    leaves = zip([row.case for row in first.rows], first.encoded, strict=True)
+    assert first.root == root_with(leaves, ())
     assert first.head_sha256 == ward.events[-1].hash
     assert len(first.rows) == 6
 
 
 async def test_the_order_in_which_cases_are_read_does_not_matter(ward: CopiedLedger) -> None:
-    root = (await build(ward, ALL)).root
+    whole = (await build(ward, ALL)).encoded
     by_subject: dict[str, list[Recorded]] = {}
     for recorded in ward.events:
         by_subject.setdefault(recorded.envelope.subject, []).append(recorded)
     for seed in range(5):
         histories = list(by_subject.values())
         Random(seed).shuffle(histories)
-        builder = Builder(ALL)
+        shard = Shard(len(ward.events))
         for history in histories:
             for recorded in history:
-                builder.see(recorded)
-        assert dataset_root([encode(row) for row in builder.rows()]) == root
-
-
-@pytest.mark.parametrize("shards", [1, 2, 7, 64])
-async def test_the_number_of_shards_does_not_matter(ward: CopiedLedger, shards: int) -> None:
-    builders = [Builder(ALL) for _ in range(shards)]
-    for recorded in ward.events:
-        builders[recorded.aggregate_id.int % shards].see(recorded)
-    merged = sorted(row.case for builder in builders for row in builder.rows())
-    rows = {row.case: row for builder in builders for row in builder.rows()}
-    encoded = [encode(rows[case]) for case in merged]
-    assert dataset_root(encoded) == (await build(ward, ALL)).root
+                shard.see(recorded)
+        leaves = shard.leaves(groups(shard.members(), ALL), ALL)
+        assert [leaf.row for leaf in leaves] == whole
 
 
 async def test_rows_are_canonical_and_sorted(ward: CopiedLedger) -> None:
@@ -93,7 +86,9 @@ async def test_a_row_names_the_events_that_made_it(ledger: MemoryLedger, given: 
     assert (row.label.cause, row.label.level, row.label.evidence) == ("cardioembolic", 2, ("ecg",))
 
 
-async def test_what_was_overruled_does_not_count(ledger: MemoryLedger, given: Given) -> None:
+async def test_an_overruled_label_is_history_an_overruled_answer_is_not(
+    ledger: MemoryLedger, given: Given
+) -> None:
     case = await given.answered_case(await given.person())
     await given.context(case, value="yes")
     await given.context(case, value="no")
@@ -107,9 +102,15 @@ async def test_what_was_overruled_does_not_count(ledger: MemoryLedger, given: Gi
         "image-submitted",
         "image-ingested",
         "context-given",
+        "label-confirmed",
         "label-revised",
     ]
     assert row.context == {"af": "no"}
+    assert row.label is not None
+    assert (row.label.cause, [past.cause for past in row.history]) == (
+        "large-artery",
+        ["cardioembolic"],
+    )
     assert len(row.images) == 1
 
 
@@ -204,17 +205,17 @@ async def test_a_spec_keeps_the_levels_and_origins_it_lists(
 
 
 def test_splits_are_near_their_shares_and_follow_the_salt() -> None:
-    patients = [uuid5(UUID(int=0), str(number)) for number in range(4000)]
-    splits = Counter(split_of(patient, "ictus") for patient in patients)
+    cases = [uuid5(UUID(int=0), str(number)) for number in range(4000)]
+    splits = Counter(split_of(case, "ictus") for case in cases)
     assert abs(splits["train"] - 2800) < 120
     assert abs(splits["validation"] - 600) < 90
-    assert any(split_of(patient, "a") != split_of(patient, "b") for patient in patients)
+    assert any(split_of(case, "a") != split_of(case, "b") for case in cases)
 
 
-def test_the_split_of_a_patient_is_decided_for_ever() -> None:
+def test_the_split_by_a_case_is_decided_for_ever() -> None:
     """Changing this rule would move patients between training and test: bump the projector."""
-    patient = UUID("b39a1a2e-5a92-4f5e-8b1a-3f0f3a5b7c11")
-    splits = [split_of(patient, salt) for salt in ("ictus", "1", "2", "3")]
+    case = UUID("b39a1a2e-5a92-4f5e-8b1a-3f0f3a5b7c11")
+    splits = [split_of(case, salt) for salt in ("ictus", "1", "2", "3")]
     assert splits == ["validation", "train", "test", "train"]
 
 
@@ -232,3 +233,75 @@ async def test_nothing_a_person_typed_is_in_a_row(ward: CopiedLedger) -> None:
     for line in (await build(ward, ALL)).encoded:
         assert b"sealed words" not in line
         assert str(START.year).encode() + b"-" not in line
+
+
+async def test_a_withdrawn_case_has_no_row_from_then_on(ledger: MemoryLedger, given: Given) -> None:
+    case = await given.answered_case(await given.person())
+    before = await build(ledger, ALL)
+    await given.withdrawn(case)
+    after = await build(ledger, ALL)
+    assert [len(dataset.rows) for dataset in (before, after)] == [1, 0]
+    assert await build(ledger, ALL, before.as_of) == before
+
+
+async def test_an_erased_row_leaves_a_tombstone_under_the_old_root(
+    ledger: MemoryLedger, given: Given
+) -> None:
+    by = await given.person()
+    case, other = await given.answered_case(by), await given.answered_case(by)
+    before = await build(ledger, ALL)
+    await given.erased(case)
+
+    again = await build(ledger, ALL, before.as_of)
+    assert again.root == before.root
+    assert [row.case for row in again.rows] == [str(other)]
+    assert [stone.case for stone in again.erased] == [str(case)]
+    assert str(case).encode() not in b"".join(again.encoded)
+    assert root_with([(str(other), again.encoded[0])], again.erased) == before.root
+
+    now = await build(ledger, ALL)
+    assert (len(now.rows), now.erased) == (1, ())
+
+
+async def test_an_erased_case_that_had_no_row_leaves_nothing(
+    ledger: MemoryLedger, given: Given
+) -> None:
+    case = await given.answered_case(await given.person())
+    unwanted, head = Spec(origins=("bot",)), (await ledger.head()).sequence
+    await given.erased(case)
+    assert (await build(ledger, unwanted, head)).erased == ()
+    assert (await build(ledger, ALL, 3)).erased == ()
+
+
+async def test_linked_cases_are_one_patient_from_then_on(
+    ledger: MemoryLedger, given: Given
+) -> None:
+    by = await given.person()
+    one, two = await given.answered_case(by), await given.answered_case(by)
+    before = {row.case: row for row in (await build(ledger, ALL)).rows}
+    await given.linked(two, one)
+    after = {row.case: row for row in (await build(ledger, ALL)).rows}
+    assert after[str(one)] == before[str(one)]
+    joined = after[str(two)]
+    assert (joined.patient, joined.split) == (after[str(one)].patient, after[str(one)].split)
+    added = set(joined.events) - set(before[str(two)].events)
+    told = {recorded.sequence: recorded for recorded in [r async for r in ledger.read()]}
+    assert sorted(told[sequence].envelope.type for sequence, _ in added) == [
+        "ictus.case.linked.v1",
+        "ictus.case.opened.v1",
+    ]
+
+
+async def test_a_held_out_site_is_all_external(ledger: MemoryLedger, given: Given) -> None:
+    here, there = await given.person(), await given.person(site="far")
+    cases = [await given.answered_case(here) for _ in range(4)]
+    far = await given.case(there, site="far")
+    await given.ingested(far)
+    spec = Spec(hold_out_sites=("far",))
+
+    async def external() -> set[str]:
+        return {row.case for row in (await build(ledger, spec)).rows if row.split == "external"}
+
+    assert await external() == {str(far)}
+    await given.linked(cases[0], far)
+    assert await external() == {str(far), str(cases[0])}

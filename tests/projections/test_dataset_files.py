@@ -9,8 +9,9 @@ import pytest
 from adapters.storage.dataset_files import PARQUET, Manifest, verify, write
 from adapters.storage.memory import MemoryLedger
 from commands.ports import Damaged, Unavailable
-from projections.builder import Dataset, Spec, build
+from projections.builder import Dataset, build
 from projections.rows import decode
+from projections.spec import Spec
 from tests.givens import Given
 from training.dataset import read
 
@@ -143,6 +144,6 @@ async def test_the_manifest_says_what_it_was_made_from(folder: Path, dataset: Da
         head_sha256=dataset.head_sha256,
         spec=Spec(),
         spec_sha256=Spec().sha256,
-        projector="rows@1",
+        projector="rows@2",
         ledger=dataset.ledger,
     )

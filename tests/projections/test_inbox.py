@@ -49,6 +49,32 @@ async def test_a_case_goes_from_receiving_to_labelled(
     assert (line.state, line.label) == ("labelled", "cardioembolic")
 
 
+async def test_linked_withdrawn_and_erased_cases_say_so(
+    ledger: MemoryLedger, given: Given, database: PostgresDatabase
+) -> None:
+    asked, by = Asked(ledger, database), await given.person()
+    case, other = await given.answered_case(by), await given.answered_case(by)
+    await given.linked(case, other)
+    assert (await asked.line(case)).linked == [other]
+    assert (await asked.line(other)).linked == [case]
+    await given.withdrawn(case)
+    assert await asked.state(case) == "withdrawn"
+    await given.erased(case)
+    assert await asked.state(case) == "erased"
+    assert await asked.state(other) == "answered"
+
+
+async def test_a_photo_does_not_join_a_withdrawn_case(
+    ledger: MemoryLedger, given: Given, database: PostgresDatabase
+) -> None:
+    by = await given.person()
+    case = await given.case(by)
+    await given.withdrawn(case)
+    await project(ledger, database, INBOX)
+    async with database.acquire() as db:
+        assert await inbox.recent_case(db, by, START) is None
+
+
 async def test_a_further_image_makes_an_answer_out_of_date(
     ledger: MemoryLedger, given: Given, database: PostgresDatabase
 ) -> None:

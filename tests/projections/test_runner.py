@@ -13,7 +13,8 @@ from adapters.storage.memory import MemoryLedger
 from adapters.storage.postgres import PostgresDatabase
 from commands.ports import Damaged, Db, Unavailable
 from domain.events import Recorded, decode
-from projections import PROJECTIONS, cursor, runner
+from projections import PROJECTIONS, advance, cursor, runner
+from projections.advance import Poisoned
 from projections.cursor import Cursor
 from projections.projection import Projection
 from projections.runner import Rebuilt
@@ -79,7 +80,7 @@ async def test_a_batch_that_breaks_leaves_no_trace(
         await HISTORY.apply(db, batch)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(Poisoned, match=r"before event 1 .*ZeroDivisionError"):
         await project(ward, database, replace(HISTORY, apply=breaking))
     assert await sequences(database) == []
     await project(ward, database, HISTORY)
@@ -297,7 +298,7 @@ async def test_a_new_revision_is_built_before_readers_see_it(
 async def test_programs_that_start_together_build_a_new_revision_together(
     ward: CopiedLedger, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "EVENTS_MAX", 3)
+    monkeypatch.setattr(advance, "EVENTS_MAX", 3)
     await project(ward, database, HISTORY)
     newer = replace(HISTORY, revision=2)
     async with following(ward, database, newer, newer, newer), asyncio.timeout(SECONDS_MAX):

@@ -11,6 +11,7 @@ from benchmarks.report import page
 
 APPEND = ("append", "--events", "10", "--bulk", "200", "--rounds", "1")
 REPLAY = ("replay", "--events", "1000", "--rounds", "1")
+REBUILD = ("rebuild", "--events", "800", "--peer-events", "80", "--lag-events", "40")
 PEERS = ("eventsourcing", "umadb")
 PROMISED = {
     APPEND: {
@@ -38,6 +39,17 @@ PROMISED = {
         "eventsourcing_sqlite_per_s",
         "umadb_per_s",
         "cpu_us_per_event",
+    },
+    REBUILD: {
+        "events",
+        "seconds",
+        "events_per_s",
+        "copy_limit_per_s",
+        "raw_replay_per_s",
+        "eventsourcing_pg_per_s",
+        "rss_mb",
+        "lag_p95_ms",
+        "case_show_ms",
     },
 }
 

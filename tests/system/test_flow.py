@@ -14,6 +14,7 @@ from adapters.telegram.desk import JOIN_SECONDS_MAX
 from adapters.telegram.inbox import SECRET_HEADER
 from adapters.telegram.outbox import SILENT_SECONDS_MAX
 from commands import models, objects
+from commands.objects import ORIGINALS
 from domain.case import (
     ContextGiven,
     ImageIngested,
@@ -35,7 +36,6 @@ from tests.servers import NatsServer
 from tests.system.people import Someone, action, case_of, code_of, is_answer, seen, text_of, ticked
 from tests.system.stack import Stack, image, images
 from workers import taps
-from workers.ingest.worker import ORIGINALS
 from workers.texts import NOTICE, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from adapters.storage.streams import KEYS_BUCKET, Unfit
-from commands.ports import Damaged
+from adapters.storage.streams import KEYS_BUCKET, LEDGER, Unfit
+from commands.ports import Damaged, Unavailable
+from ictus.kept import free_port
 from ictus.settings import NatsSettings, PostgresSettings, Settings
 from ictus.wiring import furnish, open_house
+from projections import PROJECTIONS
+from tests.projections.following import project
 from tests.servers import NatsServer
 
 
@@ -16,7 +20,6 @@ def settings(fresh_nats: NatsServer, tmp_path: Path) -> Settings:
     return Settings(
         data=str(tmp_path),
         nats=NatsSettings(url=fresh_nats.url, monitor_url=fresh_nats.monitor_url),
-        postgres=PostgresSettings("postgresql://127.0.0.1:1/unused"),
     )
 
 
@@ -36,6 +39,27 @@ async def test_a_ledger_whose_keys_are_gone_is_refused(settings: Settings) -> No
         await house.client.jetstream().delete_stream(f"KV_{KEYS_BUCKET}")
     with pytest.raises(Unfit, match="restore the bucket ICTUS_KEYS"):
         await furnished(settings)
+
+
+async def test_no_ledger_is_begun_where_postgres_remembers_another(
+    settings: Settings, fresh_database: str
+) -> None:
+    settings = replace(settings, postgres=PostgresSettings(fresh_database))
+    await furnished(settings)
+    async with open_house(settings, "admin") as house:
+        known = (await house.books.ledger.head()).ledger
+        await project(house.books.ledger, house.database, *PROJECTIONS.values())
+        await house.client.jetstream().delete_stream(LEDGER)
+
+    with pytest.raises(Unfit, match=f"Postgres remembers the ledger {known}"):
+        await furnished(settings)
+
+
+async def test_a_database_that_is_away_does_not_let_a_ledger_be_begun(settings: Settings) -> None:
+    away = PostgresSettings(f"postgresql://127.0.0.1:{free_port()}/ictus")
+
+    with pytest.raises(Unavailable):
+        await furnished(replace(settings, postgres=away))
 
 
 async def test_another_master_key_is_refused(settings: Settings) -> None:

@@ -20,10 +20,19 @@ from adapters.storage.messages import JetStreamMessages
 from adapters.storage.nats_connection import connect
 from adapters.storage.postgres import PostgresDatabase
 from adapters.storage.queue import JetStreamQueue
-from adapters.storage.streams import KEYS_BUCKET, LEDGER, Unfit, check_durability, provision
+from adapters.storage.streams import (
+    KEYS_BUCKET,
+    LEDGER,
+    STREAMS,
+    Unfit,
+    check_durability,
+    provision,
+)
+from adapters.storage.users import ADMIN
 from benchmarks.faulty.cluster import prepare_cluster
 from commands.ports import Damaged
 from ictus.embedded import Nats
+from ictus.nkeys import nkey_file
 from ictus.repair import (
     repair_ledger,
     restore_ledger,
@@ -37,6 +46,7 @@ from projections import PROJECTIONS, runner
 from tests.contracts.swift import ACCESS_KEY, REGION, SECRET_KEY, Swift
 from tests.contracts.writing import commit_to, new_request
 from tests.givens import Given
+from tests.production import Production
 from tests.servers import cluster_of
 from tests.workers.witnessing import KEY, flip, flipped, means_of, verify, witness, write
 from workers.witness.notes import verifier_key
@@ -403,6 +413,38 @@ async def test_objects_on_s3_become_the_ledger_of_an_empty_cluster(
         await check_durability(client, at_s3.nats.monitor_url)
         await provision(client, "demo", replicas=3)
         assert await JetStreamLedger(client).append(new_request(), [commit_to(uuid4(), "on")])
+
+
+async def test_the_admin_restores_into_the_production_stack_beside_the_keys_that_are_back(
+    settings: Settings, ledger: list[Stored], production: Production
+) -> None:
+    given = replace(production.settings, postgres=settings.postgres)
+    nkey = str(nkey_file(production.nkeys, ADMIN))
+    as_admin = replace(given, nats=replace(given.nats, nkey=nkey))
+    words = ("audit", "restore", "--from", settings.blobs_url)
+    key = ("--key", verifier_key("witness", KEY.public), "--json")
+    (bucket,) = (stream for stream in STREAMS if stream.name == f"KV_{KEYS_BUCKET}")
+    async with await connect(given.nats.url, ADMIN, production.key(ADMIN)) as client:
+        await client.jetstream().add_stream(bucket)
+        await client.jetstream().publish(KEY_SUBJECT, b"a wrapped key")
+
+    done = ictus(as_admin, *words, *key)
+
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert (outcome["whole"], outcome["events"], outcome["emptied"]) == (True, len(ledger), [])
+    async with await connect(given.nats.url, "witness", production.key("witness")) as client:
+        assert await messages(client) == ledger
+    again = ictus(given, *words, *key)
+    assert (again.returncode, again.stderr.count("There is a ledger")) == (5, 1)
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Iterator[Production]:
+    server = Production(tmp_path / "production")
+    server.restart()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

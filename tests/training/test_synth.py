@@ -16,7 +16,6 @@ from training.synth import (
     AF_MISSING,
     MODES,
     SyntheticCase,
-    age_band,
     atrial_fibrillation,
     case,
 )
@@ -89,10 +88,3 @@ def test_atrial_fibrillation_is_often_unknown_and_rarely_found_without_embolism(
         answers = Counter(atrial_fibrillation(cause, rng) for _ in range(4000))
         assert answers["unknown"] / 4000 == pytest.approx(AF_MISSING, abs=0.03)
         assert answers["yes"] / (answers["yes"] + answers["no"]) == pytest.approx(known, abs=0.04)
-
-
-@pytest.mark.parametrize(
-    ("years", "band"), [(49.9, "<50"), (50, "50-59"), (64, "60-64"), (74.5, "65-74"), (85, "85+")]
-)
-def test_age_is_only_ever_a_band(years: float, band: str) -> None:
-    assert age_band(years) == band

@@ -14,6 +14,7 @@ from domain.case import (
     ImageQuarantined,
     ImageRejected,
     ImagesMoved,
+    Opened,
     PredictionProduced,
 )
 from domain.events import CASE, Recorded
@@ -59,11 +60,15 @@ class Schedule(NamedTuple):
         await self.queue.schedule(f"inference.{case}", SETTLE_SECONDS, target, b"due")
 
     async def _schedule_waiting(self) -> None:
-        """A model now answers: every case that has images and was never predicted is due."""
+        """A model now answers: every case that has images and was never predicted is due, but for
+        those that were taken in from existing data."""
         waiting: dict[UUID, None] = {}
+        imported: set[UUID] = set()
         async for recorded in self.ledger.read(0, CASE.name):
             match recorded.event:
-                case ImageIngested():
+                case Opened(origin="import"):
+                    imported.add(recorded.aggregate_id)
+                case ImageIngested() if recorded.aggregate_id not in imported:
                     waiting[recorded.aggregate_id] = None
                 case PredictionProduced():
                     waiting.pop(recorded.aggregate_id, None)

@@ -51,7 +51,8 @@ class Inference:
         self._loading = asyncio.Lock()
 
     async def react(self, message: Message) -> Outcome:
-        """One due case; a case that changed meanwhile will be due again."""
+        """One due case; a case that changed meanwhile will be due again. Nobody asked about those that
+        were taken in from existing data."""
         serving = await models.serving(self._models)
         if serving is None:
             return Ignored()
@@ -59,6 +60,8 @@ class Inference:
         history = await self._books.ledger.load(CASE.name, case_id)
         case: Case = fold(CASE, history)
         model_id, model = serving
+        if case.opened is None or case.opened.origin == "import":
+            return Ignored()
         if not needs_prediction(case, model_id):
             return Ignored()
         request = _request(because(self._books, history[-1], ROLE), case, model_id)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from commands import cases, objects
+from commands.objects import ORIGINALS
 from commands.ports import Blobs, Missing, Photos, TooLarge
 from commands.transact import Books, because
 from domain.case import (
@@ -22,7 +23,6 @@ from workers.reactor import Done, Ignored, Outcome
 
 ROLE = "ingest"
 SUBJECTS = ("ictus.ev.*.case.*.image-submitted",)
-ORIGINALS = "original/"
 
 
 class Ingest(NamedTuple):
@@ -35,11 +35,14 @@ class Ingest(NamedTuple):
 
     async def react(self, recorded: Recorded) -> Outcome:
         """One image-submitted event gets exactly one outcome."""
-        match recorded.event:
-            case ImageSubmitted(item=item):
-                if not await self._is_waiting(recorded.aggregate_id, item):
-                    return Ignored()
-                return await self._record(recorded, await self._ingest(recorded, recorded.event))
+        if not isinstance(recorded.event, ImageSubmitted):
+            return Ignored()
+        case = await cases.load(self.books, recorded.aggregate_id)
+        if recorded.event.item in case.waiting:
+            return await self._record(recorded, await self._ingest(recorded, recorded.event))
+        image = case.images.get(recorded.event.item)
+        if image and isinstance(image.outcome, ImageRejected):
+            await self._forget(recorded, recorded.event)
         return Ignored()
 
     async def give_up(self, recorded: Recorded) -> None:
@@ -47,19 +50,30 @@ class Ingest(NamedTuple):
         if isinstance(recorded.event, ImageSubmitted):
             await self._record(recorded, _rejected(recorded.event, "failed"))
 
-    async def _is_waiting(self, case: UUID, item: UUID) -> bool:
-        return item in (await cases.load(self.books, case)).waiting
-
     async def _record(self, recorded: Recorded, outcome: Ingestion) -> Outcome:
         request = because(self.books, recorded, ROLE)
         done = await cases.record_ingestion(self.books, request, recorded.aggregate_id, outcome)
+        if isinstance(recorded.event, ImageSubmitted) and isinstance(outcome, ImageRejected):
+            await self._forget(recorded, recorded.event)
         return Done() if done else Ignored()
 
+    async def _forget(self, recorded: Recorded, image: ImageSubmitted) -> None:
+        """Nothing of a rejected image is kept; after its event, so that a crash between is mended."""
+        address = await self._address(recorded, image)
+        if objects.is_kept(address):
+            await objects.forget_kept(self.blobs, address)
+
+    async def _address(self, recorded: Recorded, image: ImageSubmitted) -> str:
+        return await self.books.vault.unseal(image.file, additional_data(recorded.id, "file"))
+
+    async def _fetch(self, address: str) -> bytes:
+        if objects.is_kept(address):
+            return await objects.fetch_kept(self.blobs, self.books.vault, address)
+        return await self.photos.fetch(address)
+
     async def _ingest(self, recorded: Recorded, image: ImageSubmitted) -> Ingestion:
-        aad = additional_data(recorded.id, "file")
-        address = await self.books.vault.unseal(image.file, aad)
         try:
-            data = await self.photos.fetch(address)
+            data = await self._fetch(await self._address(recorded, image))
         except Missing:
             return _rejected(image, "source-gone")
         except TooLarge:

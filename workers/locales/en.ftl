@@ -174,6 +174,8 @@ state-waiting = no answer yet
 state-answered = answered
 state-abstained = model abstained
 state-confirmed = final
+state-withdrawn = withdrawn
+state-erased = erased
 
 ## Messages of their own
 
@@ -182,6 +184,8 @@ refused-NotYours = This case belongs to another clinician.
 refused-NotInvited = ictus works by invitation. Ask your coordinator for a link.
 refused-NoConsent = Please accept the research notice first: /start
 refused-NoSuchCase = There is no such case.
+refused-SameCase = A case cannot be linked to itself.
+refused-IsErased = This case was erased.
 refused-Exhausted = This invitation was used up or has expired. Ask for a new one.
 refused-NotHere = This model must not answer here.
 refused-Refused = This cannot be done.

@@ -176,6 +176,8 @@ state-waiting = без ответа
 state-answered = есть ответ
 state-abstained = модель воздержалась
 state-confirmed = причина известна
+state-withdrawn = отозван
+state-erased = стёрт
 
 ## Отдельные сообщения
 
@@ -184,6 +186,8 @@ refused-NotYours = Это случай другого врача.
 refused-NotInvited = ictus работает по приглашению. Попросите ссылку у координатора.
 refused-NoConsent = Сначала примите уведомление об исследовании: /start
 refused-NoSuchCase = Такого случая нет.
+refused-SameCase = Случай нельзя связать с самим собой.
+refused-IsErased = Этот случай стёрт.
 refused-Exhausted = Приглашение использовано или истекло. Попросите новое.
 refused-NotHere = Эта модель не может отвечать здесь.
 refused-Refused = Этого сделать нельзя.

@@ -50,6 +50,18 @@ async def create(db: Db, ledger: UUID) -> Position:
     return found
 
 
+async def remembered(db: Db) -> UUID | None:
+    """The ledger that the witness or a read model has followed."""
+    if at := await position(db):
+        return at.ledger
+    if await db.fetchval("SELECT to_regclass('projection.cursor')") is None:
+        return None
+    ledger: UUID | None = await db.fetchval(
+        "SELECT ledger FROM projection.cursor WHERE sequence > 0 LIMIT 1"
+    )
+    return ledger
+
+
 async def position(db: Db) -> Position | None:
     """None where no witness has been."""
     if await db.fetchval("SELECT to_regclass('witness.position')") is None:

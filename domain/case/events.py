@@ -1,0 +1,260 @@
+"""What can happen to a case: each event under the name and version in its tag."""
+
+from datetime import date
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.happened import Happened
+from domain.identity import Instant
+from domain.sealed import Sealed
+from domain.stroke import Answer, Cause, Confidence, Evidence, Modality, Stage
+
+NAME = "case"
+
+Origin = Literal["bot", "import", "demo"]
+Channel = Literal["photo", "document", "file"]
+Joined = Literal["first", "album", "window", "reply", "split"]
+Source = Literal["screenshot", "screen-photo", "unknown"]
+Opinion = Literal["agree", "unsure"] | Cause
+Suggestion = Literal["clinician", "near-duplicate"]
+Withdrawal = Literal["consent", "wrong-patient", "not-usable", "erasure"]
+Reason = Literal[
+    "empty",
+    "not-an-image",
+    "unsupported-type",
+    "too-large",
+    "too-many-pixels",
+    "too-small",
+    "animated",
+    "truncated",
+    "damaged",
+    "no-head",
+    "head-too-small",
+    "too-blurred",
+    "decoder-failed",
+    "time-limit",
+    "source-gone",
+    "failed",
+]
+
+
+class Opened(Happened, frozen=True, tag="case.opened.v1"):
+    """`patient` is random unless cases are linked: no identity is stored. `by` is a person."""
+
+    code: str
+    site: str
+    patient: UUID
+    origin: Origin
+    by: UUID
+
+
+class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
+    """An image arrived. `file` is its sealed address (`telegram:<file id>`, `kept:<case>/<sha256>`), `sent`
+    when it was sent, or the day it was taken where existing data says so."""
+
+    item: UUID
+    channel: Channel
+    modality: Modality
+    joined: Joined
+    sent: Instant
+    file: Sealed
+    caption: Sealed | None = None
+
+
+class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
+    """De-identified. Hashes are SHA-256 in hex: `derivative` of its file bytes, `pixels` of its raster,
+    `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height)."""
+
+    item: UUID
+    modality: Modality
+    derivative: str
+    pixels: str
+    original: Sealed
+    width: int
+    height: int
+    source: Source
+    profile: str
+    phash: str
+    heads: tuple[tuple[int, int, int, int], ...]
+    masked_permille: int
+    quality: dict[str, int]
+    warnings: tuple[str, ...] = ()
+
+
+class ImageRejected(Happened, frozen=True, tag="case.image-rejected.v1"):
+    """Unusable, for the named reason; nothing of it is kept."""
+
+    item: UUID
+    reason: Reason
+    profile: str
+
+
+class ImageQuarantined(Happened, frozen=True, tag="case.image-quarantined.v1"):
+    """Decoded, but its anatomy could not be isolated: the original is kept restricted, nothing is shown."""
+
+    item: UUID
+    reason: Reason
+    profile: str
+    original: Sealed
+
+
+class ImagesMoved(Happened, frozen=True, tag="case.images-moved.v1"):
+    """Another patient's images leave to, or come from, `other`; both cases say so in one batch."""
+
+    items: tuple[UUID, ...]
+    direction: Literal["out", "in"]
+    other: UUID
+    by: UUID
+
+
+class Fact(Struct, frozen=True, gc=False):
+    """One answered question, such as (`af`, `yes`)."""
+
+    code: str
+    value: str
+    unit: str = ""
+
+
+class ContextGiven(Happened, frozen=True, tag="case.context-given.v1"):
+    facts: tuple[Fact, ...]
+    by: UUID
+
+
+class OpinionGiven(Happened, frozen=True, tag="case.opinion-given.v1"):
+    """What a clinician thinks, level 0: never a label. `prediction` is the event it answers."""
+
+    opinion: Opinion
+    by: UUID
+    prediction: UUID | None
+    before_reveal: bool
+
+
+class PredictionProduced(Happened, frozen=True, tag="case.prediction-produced.v1"):
+    """`ranked` in permille, most likely first; `chosen` has one cause, or all of them when the model
+    abstains. `interval` (permille) is the 95 % interval of the first. `attention` (permille) is per
+    input. `inputs` are derivatives' SHA-256 in the order the model took them."""
+
+    task: str
+    inputs: tuple[str, ...]
+    af: Answer
+    ranked: tuple[tuple[Cause, int], ...]
+    chosen: tuple[Cause, ...]
+    interval: tuple[int, int]
+    attention: tuple[int, ...]
+    model: UUID
+    model_sha256: str
+    role: str
+    runtime: str
+
+
+class PredictionDeclined(Happened, frozen=True, tag="case.prediction-declined.v1"):
+    task: str
+    inputs: tuple[str, ...]
+    af: Answer
+    reason: Literal["not-applicable", "out-of-distribution", "failed"]
+    model: UUID
+
+
+class AnswerComposed(Happened, frozen=True, tag="case.answer-composed.v1"):
+    """`advice` lists (examination, revision) in the order shown; any text comes back from them."""
+
+    prediction: UUID
+    advice: tuple[tuple[UUID, int], ...]
+    language: str
+    notice: str
+    text_sha256: str
+
+
+class CardPlaced(Happened, frozen=True, tag="case.card-placed.v1"):
+    """The case's message exists on a channel; `card` is the derived id of (channel, chat, message)."""
+
+    card: UUID
+    channel: str
+    to: UUID
+    message: Sealed
+
+
+class AnswerDelivered(Happened, frozen=True, tag="case.answer-delivered.v1"):
+    """`answer` is the id of the answer-composed event now visible to `to`."""
+
+    answer: UUID
+    to: UUID
+    channel: str
+
+
+class LabelConfirmed(Happened, frozen=True, tag="case.label-confirmed.v1"):
+    """The final cause as `rater` knew it on the day `at`; `blinded` when no answer existed yet: one
+    that was composed may be visible before its delivery is recorded."""
+
+    cause: Cause
+    level: int
+    evidence: tuple[Evidence, ...]
+    rater: UUID
+    blinded: bool
+    stage: Stage | None = None
+    confidence: Confidence | None = None
+    at: date | None = None
+
+
+class LabelRevised(Happened, frozen=True, tag="case.label-revised.v1"):
+    """Replaces the label event `supersedes`, which stays in the history."""
+
+    supersedes: UUID
+    reason: Literal["changed-by-rater", "another-rater"]
+    cause: Cause
+    level: int
+    evidence: tuple[Evidence, ...]
+    rater: UUID
+    blinded: bool
+    stage: Stage | None = None
+    confidence: Confidence | None = None
+    at: date | None = None
+
+
+class Linked(Happened, frozen=True, tag="case.linked.v1"):
+    """The same patient as in the case `other`; both cases say so in one batch. `by` is a person,
+    nobody for the operator; `suggested` says who or what thought of it first."""
+
+    other: UUID
+    suggested: Suggestion
+    by: UUID | None = None
+
+
+class Withdrawn(Happened, frozen=True, tag="case.withdrawn.v1"):
+    """No dataset has the case from here on; `erasure` says that its erasure was asked for as well."""
+
+    reason: Withdrawal
+    by: UUID | None = None
+
+
+class Erased(Happened, frozen=True, tag="case.erased.v1"):
+    """The case's key was destroyed and its objects deleted, as asked by the event `withdrawal`."""
+
+    withdrawal: UUID
+
+
+CaseEvent = (
+    Opened
+    | ImageSubmitted
+    | ImageIngested
+    | ImageRejected
+    | ImageQuarantined
+    | ImagesMoved
+    | ContextGiven
+    | OpinionGiven
+    | PredictionProduced
+    | PredictionDeclined
+    | AnswerComposed
+    | CardPlaced
+    | AnswerDelivered
+    | LabelConfirmed
+    | LabelRevised
+    | Linked
+    | Withdrawn
+    | Erased
+)
+Label = LabelConfirmed | LabelRevised
+Ingestion = ImageIngested | ImageRejected | ImageQuarantined
+Prediction = PredictionProduced | PredictionDeclined

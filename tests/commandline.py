@@ -1,0 +1,35 @@
+"""The command line as its users meet it, for any test."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from ictus.settings import Settings, environment
+
+SECONDS_MAX = 60
+
+
+class Ictus:
+    """`ictus …` in a process of its own, with these settings and nothing else in the environment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.environment = environment(settings) | {"PATH": "/usr/bin:/bin", "COLUMNS": "100"}
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ictus", *words],
+            env=self.environment,
+            cwd=self.settings.folder,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+        )
+
+    def json(self, *words: str) -> dict[str, Any]:
+        done = self(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        (line,) = done.stdout.splitlines()
+        value: dict[str, Any] = json.loads(line)
+        return value
