@@ -81,6 +81,9 @@ async def postgres(house: House) -> str:
 
 async def read_models(house: House) -> str:
     lines = await runner.status(house.database, house.books.ledger)
+    stopped = [line.trouble for line in lines if line.trouble]
+    if stopped:
+        raise Wrong("; ".join(stopped))
     late = [line.name for line in lines if line.behind > LAG_EVENTS_MAX]
     missing = sorted(set(PROJECTIONS) - {line.name for line in lines})
     if late or missing:
