@@ -44,6 +44,7 @@ COMMANDS = (
     (case, "withdraw", "erasure:withdraw", "Takes a case out of all later datasets."),
     (case, "erase", "erasure:erase", "Destroys a case's key and objects for ever."),
     (dataset, "build", "datasets:build", "Builds rows, images and manifest of a dataset."),
+    (dataset, "diff", "differences:diff", "Which rows changed, and the events that did it."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
     (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
