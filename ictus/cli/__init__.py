@@ -49,6 +49,7 @@ COMMANDS = (
     (dataset, "build", "datasets:build", "Builds rows, images and proofs of a dataset, signed."),
     (dataset, "verify", "datasets:verify", "Checks a dataset's folder, each row to its events."),
     (dataset, "proof", "datasets:proof", "Writes a row with proof, for anybody to check."),
+    (dataset, "diff", "differences:diff", "Which rows changed, and the events that did it."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
     (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
