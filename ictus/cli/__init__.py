@@ -51,7 +51,12 @@ COMMANDS = (
     (dataset, "proof", "datasets:proof", "Writes a row with proof, for anybody to check."),
     (dataset, "diff", "differences:diff", "Which rows changed, and the events that did it."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
-    (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
+    (
+        projection,
+        "rebuild",
+        "projections:rebuild",
+        "Builds some anew, from one reading, and switches.",
+    ),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
     (audit, "proof", "audit:proof", "Writes a case's events with proof that nobody changed them."),
     (audit, "repair", "repair:repair", "Restores a damaged ledger, identical, from the archive."),
