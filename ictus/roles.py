@@ -155,10 +155,8 @@ async def outbox(house: House, stack: AsyncExitStack) -> Sequence[Work]:
 async def projector(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     from projections import PROJECTIONS, runner
 
-    return [
-        runner.run(projection, house.books.ledger, house.database)
-        for projection in PROJECTIONS.values()
-    ]
+    models = tuple(PROJECTIONS.values())
+    return [runner.run_all(models, house.books.ledger, house.database, house.troubles)]
 
 
 async def witness(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -192,13 +190,19 @@ async def run_roles(names: Sequence[str], settings: Settings) -> None:
             work for name, house in houses.items() for work in await ROLES[name].start(house, stack)
         ]
 
-        def is_healthy() -> bool:
-            return all(house.client.is_connected for house in houses.values())
+        def troubles() -> list[str]:
+            return [trouble for house in houses.values() for trouble in troubles_of(house)]
 
         await stack.enter_async_context(
-            health(settings.health.host, settings.health.port, is_healthy)
+            health(settings.health.host, settings.health.port, troubles)
         )
         await _until_stopped(loops)
+
+
+def troubles_of(house: House) -> list[str]:
+    """What keeps a role from doing all its work, as sentences."""
+    away = [] if house.client.is_connected else ["NATS does not answer"]
+    return [*away, *house.troubles.values()]
 
 
 def bot_api(settings: Settings) -> BotApi:

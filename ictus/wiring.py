@@ -42,7 +42,8 @@ class SystemClock:
 
 
 class House(NamedTuple):
-    """Everything one process works with. Postgres connects on first use."""
+    """Everything one process works with. Postgres connects on first use. `troubles`, by whose they
+    are, is what a person must mend; /readyz tells them."""
 
     settings: Settings
     client: Client
@@ -52,6 +53,7 @@ class House(NamedTuple):
     board: Board
     blobs: Blobs
     database: Database
+    troubles: dict[str, str]
 
     def models(self) -> Register:
         return Register(self.books.ledger, MODEL)
@@ -115,6 +117,7 @@ async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
             board=BucketBoard(client),
             blobs=objects(settings, settings.blobs_url),
             database=database,
+            troubles={},
         )
 
 

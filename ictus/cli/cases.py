@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 from ictus.cli.options import AsOf, Count, Data, Json, house, put_json, put_table, sequence_of
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
+State = Literal[
+    "receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased", "imported"
+]
 
 COLUMNS = ("code", "opened (UTC)", "state", "images", "most likely", "final cause")
 
@@ -32,7 +34,7 @@ def list_cases(
     limit
         How many at most.
     state
-        Only those in this state.
+        Only those in this state; imported ones are listed only so.
     """
     asyncio.run(_list(limit, state, data, json))
 
