@@ -27,8 +27,8 @@ from workers.witness.prefix import Prefix, covering, take
 WITNESS_SECONDS_MAX = 30.0
 WITNESS_POLL_SECONDS = 0.5
 HALF_ERASED = (
-    "The key of case {case} is gone, and its erasure did not end: `ictus case erase {case} --yes`"
-    " ends it."
+    "The key of case {case} is gone: build again. If it says so again, the case's erasure broke off,"
+    " and `ictus case erase {case} --yes` ends it."
 )
 EVENTS_PER_SHARD = 50_000
 """What one process folds in the time that another takes to begin."""

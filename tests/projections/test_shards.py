@@ -65,7 +65,7 @@ if __name__ == "__main__":
 def test_hash_seeds_and_threads_do_not_matter(tmp_path: Path) -> None:
     file = tmp_path / "script.py"
     file.write_text(SCRIPT)
-    settings = [("0", "1", "1"), ("1", "2", "4"), ("4294967295", "7", "1")]
+    settings = [("0", "1", "1"), ("1", "2", "4"), ("4294967295", "7", "1"), ("7", "64", "2")]
     roots = {
         subprocess.run(
             [sys.executable, str(file), shards],
