@@ -49,7 +49,7 @@ class Shard:
     Only the order within a case matters. Drafts lie packed, by case id: a fifth of the memory."""
 
     def __init__(self, until: int) -> None:
-        self._until = until
+        self.until = until
         self.packed: dict[str, bytes] = {}
         self.erased: set[str] = set()
 
@@ -58,11 +58,17 @@ class Shard:
         for sequence, payload in events:
             told = _told.decode(payload)
             case = told.subject.removeprefix(PREFIX)
-            if sequence <= self._until:
+            if sequence <= self.until:
                 draft = drafted(self.draft(case), told.data, (sequence, told.id))
                 self.packed[case] = _packer.encode(draft)
             elif isinstance(told.data, Erased):
                 self.erased.add(case)
+
+    def copy(self, until: int) -> "Shard":
+        """As it stands, where `until` was reached: drafts are never changed, only replaced."""
+        copy = Shard(until)
+        copy.packed, copy.erased = dict(self.packed), set(self.erased)
+        return copy
 
     def draft(self, case: str) -> Draft:
         packed = self.packed.get(case)
