@@ -86,6 +86,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def stored(self, after: int = 0) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        """What an unfiltered `read` decodes, (sequence, payload), in pieces as they arrive."""
+        ...
+
     def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
         """Like an unfiltered `read`, then waits for more, for ever; survives restarts."""
         ...

@@ -1,6 +1,9 @@
 """From the ledger to a dataset's folder, signed and recorded as an event."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from os import cpu_count
 from pathlib import Path
 from uuid import UUID
 
@@ -8,7 +11,7 @@ from adapters.datasets.layout import Manifest, Progress
 from adapters.datasets.writing import PLAIN, Form, silent, write
 from adapters.storage.signing import load_signing_key
 from commands import datasets, objects
-from commands.ports import Damaged, Missing
+from commands.ports import Damaged, Erased, Missing
 from domain.dataset import Built
 from domain.errors import Refused
 from ictus.settings import Settings
@@ -16,12 +19,23 @@ from ictus.wiring import House
 from ictus.witness import public_key
 from projections import builder
 from projections.builder import Dataset
+from projections.shards import SHARDS_MAX
 from projections.spec import Spec, load_spec
 from workers.witness.notes import PublicKey
 from workers.witness.prefix import Prefix, covering, take
 
 WITNESS_SECONDS_MAX = 30.0
 WITNESS_POLL_SECONDS = 0.5
+HALF_ERASED = (
+    "The key of case {case} is gone, and its erasure did not end: `ictus case erase {case} --yes`"
+    " ends it."
+)
+EVENTS_PER_SHARD = 50_000
+"""What one process folds in the time that another takes to begin."""
+
+
+Telling = Callable[[str], AbstractContextManager[Progress]]
+"""Shows how far a work of that name has come."""
 
 
 def key_file(settings: Settings) -> Path:
@@ -36,20 +50,28 @@ async def build_dataset(
     spec_file: Path | None,
     form: Form = PLAIN,
     witness: str | None = None,
-    progress: Progress = silent,
+    shards: int | None = None,
+    progress: Telling = lambda work: nullcontext(silent),
 ) -> Manifest:
     """The new folder `out`, signed, whose rows' events are proved by the witness's checkpoint if a
     witness sees the last one within half a minute. Raises Refused, Damaged, Unavailable."""
     spec = load_spec(spec_file) if spec_file else Spec()
-    dataset = await builder.build(house.books.ledger, spec, as_of)
+    ledger = house.books.ledger
+    hands = shards or shards_for((await ledger.head()).sequence)
+    with progress("reading the ledger") as told:
+        dataset = await builder.build(ledger, spec, as_of, shards=hands, progress=told)
 
     async def derivative(case: str, sha256: str) -> bytes:
-        return await objects.fetch(house.blobs, house.books.vault, UUID(case), sha256)
+        try:
+            return await objects.fetch(house.blobs, house.books.vault, UUID(case), sha256)
+        except Erased:
+            raise Refused(HALF_ERASED.format(case=case)) from None
 
     key = await asyncio.to_thread(load_signing_key, key_file(house.settings))
     log = await _witnessed(house, dataset, witness)
     try:
-        manifest = await write(dataset, out, derivative, key, log, form, progress)
+        with progress("writing rows") as told:
+            manifest = await write(dataset, out, derivative, key, log, form, told)
     except FileExistsError as there:
         raise Refused(str(there)) from None
     built = Built(
@@ -62,6 +84,11 @@ async def build_dataset(
     )
     await datasets.record_build(house.books, house.operator(), built)
     return manifest
+
+
+def shards_for(events: int) -> int:
+    """One per core, but no more than there is work for."""
+    return min(cpu_count() or 1, SHARDS_MAX, max(1, events // EVENTS_PER_SHARD))
 
 
 async def _witnessed(house: House, dataset: Dataset, witness: str | None) -> Prefix | None:

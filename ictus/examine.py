@@ -12,6 +12,7 @@ from nats.js.errors import NotFoundError
 from adapters.storage.streams import Origin, Unfit, check_durability, provision
 from adapters.telegram.api import ApiError, BotApi
 from commands.ports import Damaged, Unavailable
+from ictus import dead_letters
 from ictus.cli.options import NO_LEDGER
 from ictus.settings import Settings
 from ictus.wiring import House, open_house
@@ -91,6 +92,17 @@ async def read_models(house: House) -> str:
     return ", ".join(f"{line.name} at {line.sequence}" for line in lines)
 
 
+async def dead(house: House) -> str:
+    stuck = await dead_letters.stuck(house)
+    if stuck:
+        workers = ", ".join(sorted({letter.parked.consumer for letter in stuck}))
+        raise Wrong(
+            f"{len(stuck)} could not be handled by {workers}, and what follows them waits:"
+            " `ictus dlq list`, mend the cause, then `ictus dlq retry` or `discard`"
+        )
+    return "none wait"
+
+
 async def objects(house: House) -> str:
     key, word = f"doctor/{uuid4().hex}", b"ictus"
     await house.blobs.put(key, word)
@@ -135,6 +147,7 @@ CHECKS: dict[str, Callable[[House], Awaitable[str]]] = {
     "ledger": chain,
     "postgres": postgres,
     "read models": read_models,
+    "dead letters": dead,
     "objects": objects,
     "master key": master_key,
     "telegram": telegram,

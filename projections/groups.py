@@ -51,6 +51,22 @@ def groups(members: Iterable[Member], spec: Spec) -> dict[UUID, Group]:
     }
 
 
+def not_alone(members: Iterable[Member], spec: Spec) -> dict[UUID, Group]:
+    """Those of `groups` that a case does not know by itself."""
+    known = list(members)
+    found = groups(known, spec)
+    return {
+        member.case: found[member.case]
+        for member in known
+        if found[member.case] != alone(member, spec)
+    }
+
+
+def alone(member: Member, spec: Spec) -> Group:
+    """What is so for a case that no other belongs to."""
+    return _group(member, member, (), spec)
+
+
 def split_of(case: UUID, salt: str) -> Split:
     """By the case that decides for the group, so that more cases move nobody."""
     permille = int.from_bytes(sha256(salt.encode() + case.bytes).digest()) % 1000

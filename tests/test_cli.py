@@ -44,6 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
         "import manifest.csv",
         "doctor --bogus",
         "dataset build",
+        "dataset build --out new --shards 0",
         "case withdraw K7-4F2Q",
         "case withdraw K7-4F2Q --reason erasure",
         "case erase K7-4F2Q",

@@ -82,6 +82,12 @@ class MemoryLedger:
             if aggregate in (None, recorded.aggregate):
                 yield recorded
 
+    async def stored(self, after: int = 0) -> AsyncIterator[list[tuple[int, bytes]]]:
+        if after > len(self.log):
+            raise Damaged(f"the ledger ends at sequence {len(self.log)}, before {after}")
+        if found := [(each.sequence, each.data) for each in self.log.after(after)]:
+            yield found
+
     async def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
         while True:
             async for recorded in self.read(after):

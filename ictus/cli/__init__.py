@@ -17,8 +17,10 @@ projection = App(name="projection", help="Read models: where they stand, rebuild
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
 advice = App(name="advice", help="Examinations that answers advise, and every earlier text.")
 model = App(name="model", help="Models: register a bundle, promote it.")
+dlq = App(name="dlq", help="Dead letters: what a worker could not do, and what waits behind it.")
+image = App(name="image", help="Images: de-identify local files.")
 
-for group in (case, dataset, projection, audit, model, advice):
+for group in (case, dataset, projection, audit, model, advice, dlq, image):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -47,6 +49,7 @@ COMMANDS = (
     (dataset, "build", "datasets:build", "Builds rows, images and proofs of a dataset, signed."),
     (dataset, "verify", "datasets:verify", "Checks a dataset's folder, each row to its events."),
     (dataset, "proof", "datasets:proof", "Writes a row with proof, for anybody to check."),
+    (dataset, "diff", "differences:diff", "Which rows changed, and the events that did it."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
     (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
@@ -61,6 +64,12 @@ COMMANDS = (
         "The examinations that may be advised, as of any moment.",
     ),
     (advice, "show", "advice:show", "Every text an examination had, and who stood for it."),
+    (model, "promote", "models:promote", "Gives a registered model a role."),
+    (dlq, "list", "dlq:list_letters", "What was set aside, line by line."),
+    (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),
+    (dlq, "retry", "dlq:retry", "Lets the worker try again, in order."),
+    (dlq, "discard", "dlq:discard", "Skips it for ever."),
+    (image, "inspect", "images:inspect", "De-identifies local files and says what became of each."),
 )
 for group, name, function, summary in COMMANDS:
     group.command(f"ictus.cli.{function}", name=name, help=summary)

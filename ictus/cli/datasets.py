@@ -1,16 +1,15 @@
 """`ictus dataset …`."""
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ictus.cli.errors import UNVERIFIED
-from ictus.cli.options import AsOf, Data, Json, house, put_json, sequence_of, tell
+from ictus.cli.options import AsOf, Data, Json, house, put_json, read_settings, sequence_of, tell
+from ictus.cli.progress import progress
 
 if TYPE_CHECKING:
     from adapters.datasets.verifying import Report
@@ -35,6 +34,9 @@ def build(
         bool, Parameter(negative="", help="Writes tar shards for WebDataset as well.")
     ] = False,
     witness: Witness = None,
+    shards: Annotated[
+        int | None, Parameter(validator=Number(gte=1, lte=64), help="Processes (one per core).")
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -45,7 +47,7 @@ def build(
     out
         A new folder.
     """
-    asyncio.run(_build(out, as_of, spec, images, webdataset, witness, data, json))
+    asyncio.run(_build(out, as_of, spec, images, webdataset, witness, shards, data, json))
 
 
 def verify(
@@ -110,6 +112,7 @@ async def _build(
     images: Literal["copy", "reference"],
     webdataset: bool,
     witness: str | None,
+    shards: int | None,
     data: str | None,
     json: bool,
 ) -> None:
@@ -117,29 +120,14 @@ async def _build(
     from ictus.datasets import build_dataset
 
     async with house(data) as opened:
-        tell("reading the ledger")
         until = await sequence_of(opened, as_of)
-        with _progress("rows") as progress:
-            form = Form(images, webdataset)
-            manifest = await build_dataset(opened, out, until, spec, form, witness, progress)
+        form = Form(images, webdataset)
+        manifest = await build_dataset(opened, out, until, spec, form, witness, shards, progress)
     if json:
         put_json(manifest)
         return
     tell(f"{manifest.rows} rows as of sequence {manifest.as_of} in {out}")
     print(manifest.root)  # noqa: T201  the command's result
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal's stderr, else nothing."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, rows: bar.update(task, completed=done, total=rows)
 
 
 async def _verify(
@@ -151,7 +139,7 @@ async def _verify(
     json: bool,
 ) -> None:
     from adapters.datasets import verifying
-    from ictus.dataset_audit import given_key
+    from ictus.dataset_audit import given_key, is_own
 
     keys = given_key(key), given_key(witness)
     report = await asyncio.to_thread(verifying.verify, folder, *keys)
@@ -160,7 +148,8 @@ async def _verify(
     if json:
         put_json(report)
     else:
-        _tell(report, keyed=key is not None)
+        own = bool(report.key) and is_own(read_settings(data), report.key)
+        _tell(report, keyed=key is not None or own)
     if not report.whole:
         raise SystemExit(UNVERIFIED)
 

@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from nats.aio.client import Client
+
+from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.memory import MemoryBoard, MemoryLedger, MemoryQueue, MemoryVault
+from adapters.storage.queue import BucketBoard, JetStreamQueue
 from adapters.storage.streams import DEAD_LETTERS, LEDGER
 from commands import dead_letters
 from commands.ports import Board, Ledger, Message, Queue
@@ -27,6 +31,7 @@ from workers.retries import retries
 NAME = "answer"
 SUBJECTS = ("ictus.ev.*.person.*.consented",)
 SECONDS_MAX = 60.0
+ACK_WAIT_S = 0.3
 
 
 class Now:
@@ -57,9 +62,14 @@ class World:
         self.tries: list[str] = []
 
     @classmethod
-    def in_memory(cls, ack_wait_s: float = 0.3) -> "World":
+    def in_memory(cls, ack_wait_s: float = ACK_WAIT_S) -> "World":
         ledger = MemoryLedger()
         return cls(ledger, MemoryQueue(ledger, ack_wait_s), MemoryBoard())
+
+    @classmethod
+    def on(cls, client: Client, ack_wait_s: float = 1.0) -> "World":
+        queue = JetStreamQueue(client, ack_wait_s)
+        return cls(JetStreamLedger(client), queue, BucketBoard(client))
 
     async def happen(self, patient: Patient, *notices: str) -> None:
         for notice in notices:
@@ -161,10 +171,12 @@ class Mortal:
             self.dead.set()
             await asyncio.Event().wait()
 
-    def post(self, post: Post) -> Post:
+    def post(self, post: Post, calls_of_streams_only: bool = False) -> Post:
+        queue = _DyingQueue(post.queue, self)
+        if calls_of_streams_only:
+            return post._replace(queue=queue)  # type: ignore[arg-type]
         ledger = _Dying(post.books.ledger, self, ("append", "load"))
         board = _Dying(post.board, self, ("read", "write"))
-        queue = _DyingQueue(post.queue, self)
         return post._replace(
             books=post.books._replace(ledger=ledger),  # type: ignore[arg-type]
             board=board,  # type: ignore[arg-type]

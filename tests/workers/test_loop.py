@@ -1,6 +1,7 @@
 """What cannot be handled is set aside with what follows it, and everything else flows."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -8,9 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from adapters.storage.streams import DEAD_LETTERS, INBOX
+from adapters.storage.nats_connection import connect
+from adapters.storage.streams import DEAD_LETTERS, INBOX, provision
 from commands.ports import Message
-from tests.workers.reacting import Mortal, Patient, World, eventually, process
+from tests.servers import NatsServer
+from tests.workers.reacting import ACK_WAIT_S, Mortal, Patient, World, eventually, process
 from workers import loop, retries
 from workers.letters import DeadLetter, kept_under
 from workers.reactor import Done, Outcome, Poison, Reaction
@@ -28,8 +31,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> World:
-    return World.in_memory()
+async def on_nats(fresh_nats: NatsServer) -> AsyncIterator[World]:
+    async with await connect(fresh_nats.url, "world") as client:
+        await provision(client, "demo")
+        yield World.on(client)
+
+
+@pytest.fixture(params=["memory", "jetstream"])
+def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "memory":
+        return World.in_memory()
+    found: World = request.getfixturevalue("on_nats")
+    return found
 
 
 async def parked(world: World, patient: Patient, count: int) -> None:
@@ -51,8 +64,9 @@ async def test_the_poisoned_case_waits_in_line_and_the_others_flow(world: World)
     patients = [Patient(uuid4()) for _ in range(20)]
     poisoned, *others = patients
     world.poison = {"poison"}
-    async with process(world):
+    async with process(world), process(world):
         await world.happen(poisoned, "poison")
+        await eventually(lambda: world.is_held(poisoned), "the first failure")
         for patient in patients:
             await world.happen(patient, "b", "c")
         await parked(world, poisoned, 3)
@@ -158,9 +172,9 @@ async def test_later_events_wait_while_the_first_is_tried_again(
 # Whatever dies
 
 
-async def _lived_through(kills: tuple[int, ...]) -> tuple[World, Patient, list[Patient]]:
+async def _lived_through(world: World, kills: Sequence[int]) -> None:
     """A case fails once; from then on processes die at these calls, until one stays."""
-    world, poisoned, others = World.in_memory(), Patient(uuid4()), [Patient(uuid4())] * 2
+    poisoned, others = Patient(uuid4()), [Patient(uuid4()) for _ in range(2)]
     world.poison = {"a"}
     async with process(world):
         await world.happen(poisoned, "a")
@@ -180,7 +194,7 @@ async def _lived_through(kills: tuple[int, ...]) -> tuple[World, Patient, list[P
         await opened(world, poisoned, 3)
         for patient in others:
             await opened(world, patient, 2)
-    return world, poisoned, others
+    assert world.handled_of(poisoned) == ["a", "b", "c"]
 
 
 async def _until_dead(world: World, calls_max: int) -> None:
@@ -194,20 +208,43 @@ async def _until_dead(world: World, calls_max: int) -> None:
 
 async def test_killed_at_any_call_nothing_is_lost_and_the_order_is_kept() -> None:
     """Before the line is closed, while it is, and while it is worked off."""
-    first = [(number,) for number in KILLS]
-    later = [(150, number) for number in KILLS]
-    for lives in ([*first, *later][at : at + 50] for at in range(0, 2 * len(KILLS), 50)):
-        for world, poisoned, others in await asyncio.gather(*map(_lived_through, lives)):
-            assert world.handled_of(poisoned) == ["a", "b", "c"]
-            assert all(sorted(world.handled_of(other)) == ["b", "c"] for other in others)
+    lives = [*((number,) for number in KILLS), *((150, number) for number in KILLS)]
+    for at in range(0, len(lives), 50):
+        some = lives[at : at + 50]
+        await asyncio.gather(*(_lived_through(World.in_memory(), kills) for kills in some))
 
 
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=4))
 @settings(max_examples=25, deadline=None)
 def test_killed_again_and_again_nothing_is_lost_and_the_order_is_kept(kills: list[int]) -> None:
-    world, poisoned, _ = asyncio.run(_lived_through(tuple(kills)))
+    asyncio.run(_lived_through(World.in_memory(), kills))
 
-    assert world.handled_of(poisoned) == ["a", "b", "c"]
+
+@pytest.mark.parametrize("kills", [(9,), (20, 14), (33, 5, 17)])
+async def test_killed_on_a_real_server_nothing_is_lost_and_the_order_is_kept(
+    on_nats: World, kills: tuple[int, ...]
+) -> None:
+    await _lived_through(on_nats, kills)
+
+
+async def test_what_was_discarded_while_its_acknowledgement_was_lost_is_not_tried_again() -> None:
+    world, patient = World.in_memory(), Patient(uuid4())
+    world.poison = {"a"}
+    four_retries, publishing = 4 * 2, 2
+    life = Mortal(four_retries + publishing + 1)
+    async with process(world, life.post(world.post, calls_of_streams_only=True)):
+        await world.happen(patient, "a")
+        await life.dead.wait()
+    [letter] = (await world.line(patient)).letters
+    await world.discard(patient, letter)
+    world.poison = set()
+
+    async with process(world):
+        await world.happen(patient, "b")
+        await opened(world, patient, 1)
+        await asyncio.sleep(2 * ACK_WAIT_S)
+
+    assert world.handled_of(patient) == ["b"]
 
 
 async def test_what_kills_its_worker_is_set_aside_after_five_deaths(world: World) -> None:
