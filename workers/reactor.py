@@ -1,7 +1,7 @@
 """What a worker is to the loop that drives it: a reaction, its outcomes, and one attempt at it.
 
 Delivery is at least once: a message is acknowledged only after its effects are durable, so reacting
-twice must change nothing. `workers.loop` runs a reaction, `workers.dead_letters` keeps what failed.
+twice must change nothing. `workers.loop` runs a reaction, `workers.letters` keeps what failed.
 """
 
 import logging
