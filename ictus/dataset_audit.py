@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from adapters.datasets.checks import Problem
 from adapters.datasets.layout import LOG, ROWS, Manifest, leaves, lines_of, read_manifest
 from adapters.datasets.verifying import Report
-from adapters.storage.signing import VerifyingKey, parse_verifier_key
+from adapters.storage.signing import VerifyingKey, existing_signing_key, parse_verifier_key
 from commands.ports import Damaged, Ledger, Missing
-from ictus.settings import BadSetting
+from ictus.datasets import key_file
+from ictus.settings import BadSetting, Settings
 from ictus.wiring import House
 from projections import builder
 from projections.feed import closing
@@ -31,6 +32,12 @@ def given_key(text: str | None) -> VerifyingKey | None:
         return parse_verifier_key(text)[1]
     except ValueError:
         raise BadSetting(f"`{text}` is not a public key") from None
+
+
+def is_own(settings: Settings, key: str) -> bool:
+    """Whether it is the key with which this machine signs datasets."""
+    file, given = key_file(settings), given_key(key)
+    return given is not None and file.exists() and existing_signing_key(file).public == given.public
 
 
 async def held_against(house: House, folder: Path, report: Report) -> Report:

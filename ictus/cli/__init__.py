@@ -18,8 +18,9 @@ audit = App(name="audit", help="Proof that nobody changed the ledger.")
 advice = App(name="advice", help="Examinations that answers advise, and every earlier text.")
 model = App(name="model", help="Models: register a bundle, promote it.")
 dlq = App(name="dlq", help="Dead letters: what a worker could not do, and what waits behind it.")
+image = App(name="image", help="Images: de-identify local files.")
 
-for group in (case, dataset, projection, audit, model, advice, dlq):
+for group in (case, dataset, projection, audit, model, advice, dlq, image):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -50,7 +51,12 @@ COMMANDS = (
     (dataset, "proof", "datasets:proof", "Writes a row with proof, for anybody to check."),
     (dataset, "diff", "differences:diff", "Which rows changed, and the events that did it."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
-    (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
+    (
+        projection,
+        "rebuild",
+        "projections:rebuild",
+        "Builds some anew, from one reading, and switches.",
+    ),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
     (audit, "proof", "audit:proof", "Writes a case's events with proof that nobody changed them."),
     (audit, "repair", "repair:repair", "Restores a damaged ledger, identical, from the archive."),
@@ -68,6 +74,7 @@ COMMANDS = (
     (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),
     (dlq, "retry", "dlq:retry", "Lets the worker try again, in order."),
     (dlq, "discard", "dlq:discard", "Skips it for ever."),
+    (image, "inspect", "images:inspect", "De-identifies local files and says what became of each."),
 )
 for group, name, function, summary in COMMANDS:
     group.command(f"ictus.cli.{function}", name=name, help=summary)

@@ -109,11 +109,12 @@ async def _find(text: str, data: str | None, json: bool) -> None:
 async def _show(case: str, as_of: str | None, data: str | None, json: bool) -> None:
     from domain.errors import NoSuchCase
     from domain.events import CASE, fold
+    from ictus.past import story
 
     async with house(data, "researcher") as opened:
         until = await sequence_of(opened, as_of)
         case_id = await case_id_of(opened, case)
-        past = await opened.books.ledger.load(CASE.name, case_id)
+        past = await story(opened.books.ledger, opened.database, case_id)
     known = [recorded for recorded in past if until is None or recorded.sequence <= until]
     if not known:
         raise NoSuchCase(f"no case `{case}`" + (f" as of {as_of}" if as_of else ""))

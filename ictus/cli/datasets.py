@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ictus.cli.errors import UNVERIFIED
-from ictus.cli.options import AsOf, Data, Json, house, put_json, sequence_of, tell
+from ictus.cli.options import AsOf, Data, Json, house, put_json, read_settings, sequence_of, tell
 from ictus.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ async def _verify(
     json: bool,
 ) -> None:
     from adapters.datasets import verifying
-    from ictus.dataset_audit import given_key
+    from ictus.dataset_audit import given_key, is_own
 
     keys = given_key(key), given_key(witness)
     report = await asyncio.to_thread(verifying.verify, folder, *keys)
@@ -148,7 +148,8 @@ async def _verify(
     if json:
         put_json(report)
     else:
-        _tell(report, keyed=key is not None)
+        own = bool(report.key) and is_own(read_settings(data), report.key)
+        _tell(report, keyed=key is not None or own)
     if not report.whole:
         raise SystemExit(UNVERIFIED)
 

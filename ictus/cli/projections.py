@@ -16,7 +16,7 @@ def status(*, data: Data = None, json: Json = False) -> None:
 
 
 def rebuild(*names: str, data: Data = None, json: Json = False) -> None:
-    """Builds some anew, from one reading of the ledger, and switches to them.
+    """Builds some anew, from one reading, and switches.
 
     Parameters
     ----------

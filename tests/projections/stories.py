@@ -5,9 +5,10 @@ from uuid import UUID
 
 from adapters.storage.memory import MemoryLedger
 from commands.ports import Ledger
-from domain import examination, person as people
+from domain import dead_letter, examination, person as people
 from domain.case import Case
-from domain.events import Recorded
+from domain.events import CASE, DEAD_LETTER, Recorded, fold
+from domain.identity import reaction
 from domain.person import Role, RoleGranted
 from domain.stroke import CAUSES
 from tests.givens import Given
@@ -76,6 +77,40 @@ async def _revise(given: Given, case: UUID, state: Case, chance: int) -> None:
     await given.happened(examination.NAME, examination.examination_id("base.kept"), revised)
 
 
+async def _set_aside(given: Given, case: UUID, state: Case, chance: int) -> None:
+    """A worker fails on the case or comes behind, and an operator acts on the first in line."""
+    id_ = reaction(case, "line/answer")
+    line: dead_letter.Line = fold(DEAD_LETTER, await given.ledger.load(dead_letter.NAME, id_))
+    head = line.head.parked.letter if line.head else None
+    events = dead_letter.park(line, parked(1 + chance // 4, case))
+    if chance % 4 == 1:
+        events = dead_letter.wait(line, parked(50 + chance, case))
+    elif chance % 4 == 2 and head:
+        events = dead_letter.retry(line, head)
+    elif chance % 4 == 3 and head:
+        events = dead_letter.discard(line, head, "unusable")
+        events = events if chance % 8 == 3 else dead_letter.handle(line, head)
+    if events:
+        await given.happened(dead_letter.NAME, id_, *events)
+
+
+def parked(sequence: int, case: UUID) -> dead_letter.Parked:
+    """A letter that failed on an event of this case."""
+    return dead_letter.Parked(
+        letter=reaction(case, f"event/{sequence}"),
+        consumer="answer",
+        stream="ICTUS_EV",
+        sequence=sequence,
+        cause="failed",
+        error="ZeroDivisionError",
+        fingerprint="0123456789abcdef",
+        attempts=5,
+        version="0.1.0",
+        aggregate=CASE.name,
+        aggregate_id=case,
+    )
+
+
 ACTS: tuple[Act, ...] = (
     lambda given, case, state, chance: given.image(
         case, channel="photo" if chance % 3 else "document"
@@ -93,6 +128,8 @@ ACTS: tuple[Act, ...] = (
     _withdraw,
     _grant,
     _revise,
+    _set_aside,
+    _set_aside,
 )
 
 

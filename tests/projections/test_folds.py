@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from adapters.storage.postgres import PostgresDatabase
 from commands.ports import Db
 from domain.case import PredictionDeclined, PredictionProduced
-from domain.events import CASE, EXAMINATION, PERSON, Kind, Recorded, fold
+from domain.events import CASE, DEAD_LETTER, EXAMINATION, PERSON, Kind, Recorded, fold
 from domain.examination import Retired
 from projections import (
     PROJECTIONS,
     advice,
     cursor,
     dataset,
+    deadletters,
     digest,
     history,
     inbox,
@@ -123,9 +124,24 @@ async def texts_of_examinations(db: Db, events: Events) -> None:
     )
 
 
+async def lines_of_dead_letters(db: Db, events: Events) -> None:
+    known = states(DEAD_LETTER, events)
+    everything = await deadletters.lines(db, everything=True)
+    assert {one.letter for one in everything} == {
+        letter for line in known.values() for letter in (*line.letters, *line.closed)
+    }
+    open_letters = await deadletters.lines(db)
+    for id_, line in known.items():
+        told = [(e.letter, e.standing, e.attempts) for e in open_letters if e.line == id_]
+        assert told == [
+            (id_, letter.standing, letter.parked.attempts) for id_, letter in line.letters.items()
+        ]
+
+
 FOLDS: dict[str, Callable[[Db, Events], Awaitable[None]]] = {
     "advice": texts_of_examinations,
     "dataset": rows_of_a_build,
+    "deadletters": lines_of_dead_letters,
     "history": all_of_history,
     "inbox": cases_of_the_inbox,
     "people": people_who_joined,

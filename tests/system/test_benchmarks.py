@@ -92,11 +92,11 @@ def without_peers(shown: dict[str, float | None]) -> dict[str, float | None]:
 def test_the_page_says_of_a_missing_peer_that_it_was_not_measured(
     measured: dict[tuple[str, ...], dict[str, float | None]],
 ) -> None:
-    append, replay = (without_peers(measured[benchmark]) for benchmark in (APPEND, REPLAY))
+    parts = [without_peers(measured[benchmark]) for benchmark in (APPEND, REPLAY, REBUILD)]
 
-    shown = "\n".join(page(append, replay))
+    shown = "\n".join(page(*parts))
 
-    assert shown.count("not measured") == 3
+    assert shown.count("not measured") == 4
     assert "| Import |" in shown
 
 

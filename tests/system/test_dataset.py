@@ -7,6 +7,7 @@ from random import Random
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.datasets.verifying import verify
 from commands import objects
@@ -70,6 +71,9 @@ async def test_a_dataset_is_built_verified_proved_and_damage_is_named(
     assert shown.returncode == 0
     assert "erased: 0" in shown.stderr
     assert "against no ledger" in shown.stderr
+    assert "TAKEN FROM THE FOLDER" not in shown.stderr
+    elsewhere = replace(settings, data=str(tmp_path / "elsewhere"))
+    assert "TAKEN FROM THE FOLDER" in ictus(elsewhere, "dataset", "verify", str(folder)).stderr
 
     proof = tmp_path / "proof.json"
     done = ictus(settings, "dataset", "proof", str(folder), "2", "-o", str(proof), "--json")

@@ -5,11 +5,13 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from training.synth import case
+from workers.ingest.outcome import Examined, Pixels
 from workers.ingest.pipeline import Ingested, Refused, process
-from workers.ingest.sandbox import Child, Sandbox
+from workers.ingest.sandbox import DECODER_FAILED, Child, Sandbox
 
 PHOTOS = [image.data for seed in (800, 801, 802) for image in case(seed).images]
 
@@ -19,7 +21,7 @@ from workers.ingest.sandbox import Sandbox
 
 async def main():
     async with Sandbox() as sandbox:
-        slot = await sandbox.slots.get()
+        slot = await sandbox.readers.slots.get()
         print((await slot).process.pid, flush=True)
         await asyncio.sleep(600)
 
@@ -28,9 +30,9 @@ asyncio.run(main())
 
 
 async def current(sandbox: Sandbox) -> Child:
-    """The next child of a sandbox, which stays where it is."""
-    slot = await sandbox.slots.get()
-    sandbox.slots.put_nowait(slot)
+    """The next child that decodes, which stays where it is."""
+    slot = await sandbox.readers.slots.get()
+    sandbox.readers.slots.put_nowait(slot)
     return await slot
 
 
@@ -67,7 +69,7 @@ async def test_a_photo_that_takes_too_long_is_refused_and_the_next_one_is_served
     async with Sandbox(wall_seconds_max=0) as sandbox:
         first = await current(sandbox)
         assert await sandbox.process(PHOTOS[0]) == Refused("rejected", "time-limit")
-        sandbox.wall_seconds_max = 60
+        sandbox.readers.wall_seconds_max = sandbox.lookers.wall_seconds_max = 60
         assert isinstance(await sandbox.process(PHOTOS[0]), Ingested)
         assert not is_running(first.process.pid)
 
@@ -78,10 +80,22 @@ async def test_a_photo_that_computes_too_long_is_ended_by_the_kernel() -> None:
     assert outcomes == [Refused("rejected", "time-limit")] * 2
 
 
+async def test_what_sees_the_bytes_does_not_look_at_pixels_and_the_other_way_round() -> None:
+    reader = await Child.start("read", cpu_seconds_max=10)
+    looker = await Child.start("look", cpu_seconds_max=10)
+    read = await reader.answer(PHOTOS[0], 60)
+    assert isinstance(read, Pixels)
+    seen = await looker.answer(b"\0" + msgspec.msgpack.encode(read), 60)
+    assert isinstance(seen, Examined)
+    assert seen.outcome == process(PHOTOS[0])
+    assert await looker.answer(b"\0" + PHOTOS[0], 60) == Examined(DECODER_FAILED)
+    await reader.stop()
+
+
 async def test_a_child_that_dies_is_an_outcome() -> None:
-    child = await Child.start(cpu_seconds_max=10)
+    child = await Child.start("read", cpu_seconds_max=10)
     child.process.kill()
-    assert await child.outcome(PHOTOS[0], 60) == Refused("rejected", "decoder-failed")
+    assert await child.answer(PHOTOS[0], 60) == Examined(DECODER_FAILED)
     assert await child.stop() == -signal.SIGKILL
 
 

@@ -137,8 +137,8 @@ def trimmed(contour: NDArray[np.int32], shape: tuple[int, ...]) -> Blob | None:
     return Blob(hull, mask, area, box_of(hull)) if area >= AREA_MIN * mask.size else None
 
 
-def box_of(outline: NDArray[np.int32]) -> Box:
-    """The upright rectangle around an outline."""
+def box_of(outline: NDArray[np.int32] | NDArray[np.uint8]) -> Box:
+    """The upright rectangle around an outline or a mask."""
     x, y, width, height = cv2.boundingRect(outline)
     return x, y, width, height
 

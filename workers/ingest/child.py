@@ -1,12 +1,14 @@
-"""The process that decodes what strangers send: `python -I -m workers.ingest.child`.
+"""The processes that handle what strangers send: `python -I -m workers.ingest.child read|look SECONDS`.
 
-Reads photos from stdin and writes outcomes to stdout, both as 4 bytes of length and then the bytes.
-It ends when its parent does, because stdin then ends.
+One decodes bytes into pixels, another looks at pixels and never sees the bytes. Either reads messages
+from stdin and writes answers to stdout, both as 4 bytes of length and then the bytes. It ends when its
+parent does, because stdin then ends.
 """
 
 import resource
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -14,7 +16,8 @@ import cv2
 import msgspec
 import numpy as np
 
-from workers.ingest.pipeline import process
+from workers.ingest import pipeline
+from workers.ingest.outcome import Pixels
 
 LENGTH: Final = struct.Struct("<I")
 MEMORY_BYTES_MAX: Final = 1_536 * 2**20
@@ -22,13 +25,30 @@ MEMORY_BYTES_MAX: Final = 1_536 * 2**20
 
 FILES_MAX: Final = 16
 
+pixels: msgspec.msgpack.Decoder[Pixels] = msgspec.msgpack.Decoder(Pixels)
 
-def serve(requests: BinaryIO, replies: BinaryIO, cpu_seconds_max: int) -> None:
-    """Answers one photo after another until the parent closes the pipe."""
+
+def read(data: bytes) -> bytes:
+    """A photo's bytes to its pixels or a refusal."""
+    return msgspec.msgpack.encode(pipeline.read(data))
+
+
+def look(message: bytes) -> bytes:
+    """Pixels to an outcome; the first byte says whether before and after are to be drawn."""
+    return msgspec.msgpack.encode(pipeline.look(pixels.decode(message[1:]), message[0] > 0))
+
+
+ACTS: Final = {"read": read, "look": look}
+
+
+def serve(
+    act: Callable[[bytes], bytes], requests: BinaryIO, replies: BinaryIO, cpu_seconds_max: int
+) -> None:
+    """Answers one message after another until the parent closes the pipe."""
     send(replies, b"")
     while data := receive(requests):
         allow_cpu(cpu_seconds_max)
-        send(replies, msgspec.msgpack.encode(process(data)))
+        send(replies, act(data))
 
 
 def receive(stream: BinaryIO) -> bytes:
@@ -64,21 +84,26 @@ def confine() -> None:
         resource.setrlimit(limit, (value, value))
 
 
-def warm_up() -> None:
+def warm_up(act: str) -> None:
     """Runs every step once, so that nothing is imported or allocated late."""
     scan = np.zeros((512, 512), np.uint8)
     cv2.ellipse(scan, (256, 256), (150, 190), 0, 0, 360, 120, cv2.FILLED)
     scan[::9, ::7] //= 2
+    rgb = np.repeat(scan[..., None], 3, 2)
+    if act == "look":
+        pipeline.look(Pixels(512, 512, rgb.tobytes(), False, {}))
+        return
     for suffix in (".jpg", ".png", ".webp"):
-        process(cv2.imencode(suffix, scan)[1].tobytes())
+        pipeline.read(cv2.imencode(suffix, rgb)[1].tobytes())
 
 
 def main() -> None:
-    """Prepares, confines itself and serves; the CPU seconds per photo come as an argument."""
+    """Prepares, confines itself and serves; the act and its CPU seconds per photo are arguments."""
+    act, cpu_seconds_max = sys.argv[1], int(sys.argv[2])
     cv2.setNumThreads(1)
-    warm_up()
+    warm_up(act)
     confine()
-    serve(sys.stdin.buffer, sys.stdout.buffer, int(sys.argv[1]))
+    serve(ACTS[act], sys.stdin.buffer, sys.stdout.buffer, cpu_seconds_max)
 
 
 if __name__ == "__main__":

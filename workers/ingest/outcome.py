@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from workers.pixels import Box
 
@@ -66,6 +68,33 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     outcome: Literal["rejected", "quarantined"]
     reason: Reason
     detected: Detected | None = None
+
+
+class Pixels(msgspec.Struct, frozen=True, tag="pixels"):
+    """A decoded photo on its way from the process that saw the bytes to the one that looks at it."""
+
+    height: int
+    width: int
+    rgb: bytes
+    """Height x width x 3 bytes, upright."""
+    by_camera: bool
+    cpu_us: dict[str, int]
+
+    def array(self) -> NDArray[np.uint8]:
+        """The pixels, height x width x 3, read-only."""
+        return np.frombuffer(self.rgb, np.uint8).reshape(self.height, self.width, 3)
+
+
+class Examined(msgspec.Struct, frozen=True, tag="examined"):
+    """An outcome and what it was made of; nothing here holds a recognised letter."""
+
+    outcome: Ingested | Refused
+    cpu_us: dict[str, int] = {}
+    """Microseconds of processor time of every step that ran, in their order."""
+    heads: tuple[Box, ...] = ()
+    """Where the heads lie in the picture as decoded, reduced to at most 2048 pixels a side."""
+    beside: bytes = b""
+    """JPEG: the picture as it came beside what is left of it; empty unless asked for."""
 
 
 class Stop(Exception):

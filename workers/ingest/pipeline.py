@@ -1,15 +1,27 @@
-"""From an untrusted photo to its anatomy alone: pure, and the same bytes every time."""
+"""From an untrusted photo to its anatomy alone: steps in a table, pure, the same bytes every time."""
 
+import time
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from workers.ingest import anatomy, quality
-from workers.ingest.decode import Picture, decode
-from workers.ingest.outcome import Detected, Ingested, Reason, Refused, Source, Stop, Warned
+from workers.ingest.decode import decode
+from workers.ingest.outcome import (
+    Detected,
+    Examined,
+    Ingested,
+    Pixels,
+    Reason,
+    Refused,
+    Source,
+    Stop,
+    Warned,
+)
+from workers.ingest.sheet import Rgb, Sheet
 from workers.ingest.sniff import sniff
 from workers.pixels import PIXELS_VERSION, Box, Gray, heads
 
@@ -25,88 +37,188 @@ __all__ = [
     "process",
 ]
 
-PROFILE_STEPS: Final = (
-    "sniff@1",
-    "decode@1",
-    "bound@1",
-    "source@1",
-    "anatomy@1",
-    "quality@1",
-    "phash@1",
-    "png@1",
-    PIXELS_VERSION,
-)
-"""Every step with its version; a change that can alter one output byte raises a version."""
-
-PROFILE: Final = f"ingest-1:{sha256('|'.join(PROFILE_STEPS).encode()).hexdigest()[:12]}"
-
 SIDE_PX_MAX: Final = 2048
 """Longer pictures are reduced; the original keeps what this loses."""
 
 PNG_LEVEL: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
+class Step(NamedTuple):
+    """One act on a sheet; a change that can alter one output byte raises its version."""
+
+    name: str
+    version: int
+    run: Callable[[Sheet], None]
+
+
 def process(data: bytes) -> Ingested | Refused:
     """The photo reduced to its anatomy, or the one reason why it goes no further."""
+    return examine(data).outcome
+
+
+def examine(data: bytes) -> Examined:
+    """The outcome and what it was made of: both halves of the pipeline, in this process."""
+    pixels = read(data)
+    return look(pixels) if isinstance(pixels, Pixels) else pixels
+
+
+def read(data: bytes) -> Pixels | Examined:
+    """The half that sees a stranger's bytes: pixels, or a refusal."""
+    sheet = Sheet(data=data)
     try:
-        return ingest(decode(data, sniff(data)))
+        run(READING, sheet)
     except Stop as stop:
-        return stop.refused
+        return Examined(stop.refused, sheet.cpu_us)
+    height, width = sheet.rgb.shape[:2]
+    return Pixels(height, width, sheet.rgb.tobytes(), sheet.by_camera, sheet.cpu_us)
 
 
-def ingest(picture: Picture) -> Ingested:
-    """Blanks all but the heads, crops to them, holds them to the gate and describes them."""
-    rgb = bounded(picture.rgb)
-    gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
-    mask = anatomy.find(rgb)
-    if not mask.any():
+def look(pixels: Pixels, beside: bool = False) -> Examined:
+    """The half that sees pixels only; `beside` adds a picture of before and after."""
+    sheet = Sheet(rgb=pixels.array(), by_camera=pixels.by_camera, cpu_us=dict(pixels.cpu_us))
+    try:
+        run(LOOKING, sheet)
+    except Stop as stop:
+        return Examined(stop.refused, sheet.cpu_us)
+    picture = side_by_side(sheet) if beside else b""
+    return Examined(outcome_of(sheet), sheet.cpu_us, placed(sheet), picture)
+
+
+def run(steps: Iterable[Step], sheet: Sheet) -> None:
+    """One step after another, with the processor time each took."""
+    for step in steps:
+        started = time.process_time_ns()
+        try:
+            step.run(sheet)
+        finally:
+            sheet.cpu_us[step.name] = (time.process_time_ns() - started) // 1000
+
+
+# The steps
+
+
+def sniffed(sheet: Sheet) -> None:
+    """The type by the first bytes."""
+    sheet.kind = sniff(sheet.data)
+
+
+def decoded(sheet: Sheet) -> None:
+    """Upright RGB, and whether a camera took it."""
+    picture = decode(sheet.data, sheet.kind)
+    sheet.rgb, sheet.by_camera = picture.rgb, picture.by_camera
+
+
+def bounded(sheet: Sheet) -> None:
+    """The picture reduced to at most SIDE_PX_MAX pixels on its longest side."""
+    scale = SIDE_PX_MAX / max(sheet.rgb.shape)
+    if scale < 1:
+        how = cv2.INTER_AREA
+        small = cv2.resize(sheet.rgb, None, fx=scale, fy=scale, interpolation=how)
+        sheet.rgb = np.asarray(small, np.uint8)
+
+
+def told_apart(sheet: Sheet) -> None:
+    """How the picture was taken."""
+    sheet.gray = np.asarray(cv2.cvtColor(sheet.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    sheet.source = quality.source_of(sheet.gray, sheet.by_camera)
+
+
+def isolated(sheet: Sheet) -> None:
+    """The heads, and nothing else."""
+    sheet.mask = anatomy.find(sheet.rgb)
+    if not sheet.mask.any():
         raise Stop("no-head")
-    x, y, w, h = cv2.boundingRect(mask)
-    crop, inside = gray[y : y + h, x : x + w], mask[y : y + h, x : x + w]
-    kept = np.where(inside > 0, np.maximum(crop, 1), 0).astype(np.uint8)
-    boxes = heads(kept)
-    largest = max(boxes, key=lambda box: box[2] * box[3])
-    measures = quality.measure(crop, inside, largest)
-    quality.gate(measures)
-    source = quality.source_of(gray, picture.by_camera)
-    derivative = encoded(kept)
+    sheet.frame = anatomy.box_of(sheet.mask)
+    inside, crop = cut(sheet.mask, sheet.frame), cut(sheet.gray, sheet.frame)
+    sheet.kept = np.where(inside > 0, np.maximum(crop, 1), 0).astype(np.uint8)
+    sheet.heads = tuple(heads(sheet.kept))
+
+
+def held_to_the_gate(sheet: Sheet) -> None:
+    """Measures of the largest head; it must be readable."""
+    inside, crop = cut(sheet.mask, sheet.frame), cut(sheet.gray, sheet.frame)
+    sheet.quality = quality.measure(crop, inside, largest(sheet))
+    quality.gate(sheet.quality)
+    cut_off = touches_edge(sheet.mask)
+    sheet.warnings = tuple(quality.warned(sheet.quality, sheet.source, cut_off))
+
+
+def fingerprinted(sheet: Sheet) -> None:
+    """The perceptual hash of the largest head."""
+    sheet.phash = quality.phash(cut(sheet.kept, largest(sheet)))
+
+
+def encoded(sheet: Sheet) -> None:
+    """Lossless PNG that holds nothing but the pixels."""
+    sheet.derivative = cv2.imencode(".png", sheet.kept, PNG_LEVEL)[1].tobytes()
+
+
+READING: Final = (Step("sniff", 1, sniffed), Step("decode", 1, decoded), Step("bound", 1, bounded))
+
+LOOKING: Final = (
+    Step("source", 1, told_apart),
+    Step("anatomy", 1, isolated),
+    Step("quality", 1, held_to_the_gate),
+    Step("phash", 1, fingerprinted),
+    Step("png", 1, encoded),
+)
+
+PROFILE_STEPS: Final = (
+    *(f"{step.name}@{step.version}" for step in (*READING, *LOOKING)),
+    PIXELS_VERSION,
+)
+PROFILE: Final = f"ingest-1:{sha256('|'.join(PROFILE_STEPS).encode()).hexdigest()[:12]}"
+
+
+# What is said of a sheet that went through
+
+
+def outcome_of(sheet: Sheet) -> Ingested:
+    """What is kept and told."""
+    height, width = sheet.kept.shape
     return Ingested(
-        derivative=derivative,
-        sha256=sha256(derivative).hexdigest(),
-        pixel_sha256=pixel_hash(kept),
-        width=w,
-        height=h,
-        source=source,
-        quality=measures,
-        warnings=tuple(quality.warned(measures, source, touches_edge(mask))),
-        head=tuple(boxes),
-        masked_permille=quality.permille(mask == 0),
-        phash=quality.phash(cut(kept, largest)),
+        derivative=sheet.derivative,
+        sha256=sha256(sheet.derivative).hexdigest(),
+        pixel_sha256=pixel_hash(sheet.kept),
+        width=width,
+        height=height,
+        source=sheet.source,
+        quality=sheet.quality,
+        warnings=sheet.warnings,
+        head=sheet.heads,
+        masked_permille=quality.permille(sheet.mask == 0),
+        phash=sheet.phash,
     )
 
 
-def bounded(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture reduced to at most SIDE_PX_MAX pixels on its longest side."""
-    scale = SIDE_PX_MAX / max(rgb.shape)
-    if scale >= 1:
-        return rgb
-    return np.asarray(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+def placed(sheet: Sheet) -> tuple[Box, ...]:
+    """The heads' boxes in the picture as decoded and bounded."""
+    left, top = sheet.frame[:2]
+    return tuple((x + left, y + top, w, h) for x, y, w, h in sheet.heads)
 
 
-def cut(gray: Gray, box: Box) -> Gray:
-    """The pixels of a box."""
+def side_by_side(sheet: Sheet) -> bytes:
+    """JPEG of the picture as it came beside what is left of it."""
+    after = np.zeros_like(sheet.rgb)
+    cut(after, sheet.frame)[:] = sheet.kept[..., None]
+    both = np.hstack([sheet.rgb, after])
+    return cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def largest(sheet: Sheet) -> Box:
+    """The box of the largest head."""
+    return max(sheet.heads, key=lambda box: box[2] * box[3])
+
+
+def cut(picture: Rgb, box: Box) -> Rgb:
+    """The pixels of a box, as a view."""
     x, y, w, h = box
-    return gray[y : y + h, x : x + w]
+    return picture[y : y + h, x : x + w]
 
 
-def touches_edge(mask: NDArray[np.uint8]) -> bool:
+def touches_edge(mask: Gray) -> bool:
     """Whether a head runs out of the picture."""
     return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
-
-
-def encoded(gray: Gray) -> bytes:
-    """Lossless PNG that holds nothing but the pixels."""
-    return cv2.imencode(".png", gray, PNG_LEVEL)[1].tobytes()
 
 
 def pixel_hash(gray: Gray) -> str:

@@ -8,12 +8,12 @@ import sys
 from asyncio import IncompleteReadError, Queue, Task, create_subprocess_exec, create_task
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
 from commands.ports import Unavailable
-from workers.ingest.outcome import Ingested, Refused, Stop
+from workers.ingest.outcome import Examined, Ingested, Pixels, Refused, Stop
 from workers.ingest.sniff import sniff
 
 ENVIRONMENT: Final = {
@@ -34,13 +34,20 @@ DIED: Final = (BrokenPipeError, ConnectionResetError, IncompleteReadError, msgsp
 
 TIME_LIMIT: Final = Refused("rejected", "time-limit")
 DECODER_FAILED: Final = Refused("rejected", "decoder-failed")
-FAILURES: Final = (TIME_LIMIT, DECODER_FAILED)
+FAILURES: Final = (Examined(TIME_LIMIT), Examined(DECODER_FAILED))
 
-decoder: msgspec.msgpack.Decoder[Ingested | Refused] = msgspec.msgpack.Decoder(Ingested | Refused)
+Act = Literal["read", "look"]
+WORKS: Final[dict[Act, str]] = {"read": "decodes photos", "look": "looks at photos"}
+
+Answer = Pixels | Examined
+decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Pixels | Examined)
 
 
 class Sandbox:
-    """A pool of children, each started and warm before its photo comes; use with `async with`."""
+    """Two pools: children that see a stranger's bytes, and children that see only pixels.
+
+    Use with `async with`.
+    """
 
     def __init__(
         self,
@@ -50,53 +57,93 @@ class Sandbox:
         cpu_seconds_max: int = CPU_SECONDS_MAX,
         wall_seconds_max: float = WALL_SECONDS_MAX,
     ) -> None:
+        """So many `children` in each pool; the limits hold for every photo in each."""
+        limits = (images_max, cpu_seconds_max, wall_seconds_max)
+        self.readers = Pool("read", children, *limits)
+        self.lookers = Pool("look", children, *limits)
+
+    async def __aenter__(self) -> Self:
+        self.readers.start()
+        self.lookers.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.readers.stop()
+        await self.lookers.stop()
+
+    async def process(self, data: bytes) -> Ingested | Refused:
+        """The pipeline's outcome for one photo; Unavailable if no child can be started."""
+        return (await self.examine(data)).outcome
+
+    async def examine(self, data: bytes, *, beside: bool = False) -> Examined:
+        """The outcome and what it was made of; `beside` adds a picture of before and after."""
+        try:
+            sniff(data)
+        except Stop as stop:
+            return Examined(stop.refused)
+        read = await self.readers.ask(data)
+        if isinstance(read, Examined):
+            return read
+        seen = await self.lookers.ask(bytes([beside]) + msgspec.msgpack.encode(read))
+        return seen if isinstance(seen, Examined) else Examined(DECODER_FAILED)
+
+
+class Pool:
+    """Children for one act, each started and warm before its photo comes."""
+
+    def __init__(
+        self,
+        act: Act,
+        children: int,
+        images_max: int,
+        cpu_seconds_max: int,
+        wall_seconds_max: float,
+    ) -> None:
         """A child is replaced after `images_max` photos; the limits in seconds hold for each."""
+        self.act: Act = act
         self.children = children
         self.images_max = images_max
         self.cpu_seconds_max = cpu_seconds_max
         self.wall_seconds_max = wall_seconds_max
         self.slots: Queue[Task[Child]] = Queue()
 
-    async def __aenter__(self) -> Self:
+    def start(self) -> None:
+        """Begins to start all children."""
         for _ in range(self.children):
-            self.slots.put_nowait(create_task(self.start()))
-        return self
+            self.slots.put_nowait(create_task(self.child()))
 
-    async def __aexit__(self, *error: object) -> None:
+    async def stop(self) -> None:
+        """Ends all children."""
         for _ in range(self.children):
             await stopped(await self.slots.get())
 
-    async def process(self, data: bytes) -> Ingested | Refused:
-        """The pipeline's outcome for one photo; Unavailable if no child can be started."""
-        try:
-            sniff(data)
-        except Stop as stop:
-            return stop.refused
-        outcome = await self.attempt(data)
-        if outcome == DECODER_FAILED:  # perhaps for want of the host's memory: blamed when twice
-            return await self.attempt(data)
-        return outcome
+    async def ask(self, message: bytes) -> Answer:
+        """A child's answer, or the refusal that its failure means."""
+        answer = await self.attempt(message)
+        if answer == Examined(DECODER_FAILED):  # perhaps for want of memory: blamed when twice
+            return await self.attempt(message)
+        return answer
 
-    async def attempt(self, data: bytes) -> Ingested | Refused:
-        """Has one child process the photo; a child that failed, or was left busy, is replaced."""
+    async def attempt(self, message: bytes) -> Answer:
+        """Has one child answer; a child that failed, or was left busy, is replaced."""
         slot = await self.slots.get()
         healthy = False
         try:
             child = await asyncio.shield(slot)
-            outcome = await child.outcome(data, self.wall_seconds_max)
-            healthy = outcome not in FAILURES and child.images < self.images_max
-            return outcome
+            answer = await child.answer(message, self.wall_seconds_max)
+            healthy = answer not in FAILURES and child.images < self.images_max
+            return answer
         finally:
             self.slots.put_nowait(slot if healthy else create_task(self.restart(slot)))
 
-    async def start(self) -> "Child":
+    async def child(self) -> "Child":
         """A child that is ready for its first photo."""
-        return await Child.start(self.cpu_seconds_max)
+        return await Child.start(self.act, self.cpu_seconds_max)
 
     async def restart(self, slot: "Task[Child]") -> "Child":
         """Ends the child of a slot, if it ever started, and starts another."""
         await stopped(slot)
-        return await self.start()
+        return await self.child()
 
 
 async def stopped(slot: "Task[Child]") -> None:
@@ -107,16 +154,16 @@ async def stopped(slot: "Task[Child]") -> None:
 
 
 class Child:
-    """One decoding process."""
+    """One confined process."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
         self.images = 0
 
     @classmethod
-    async def start(cls, cpu_seconds_max: int) -> Self:
+    async def start(cls, act: Act, cpu_seconds_max: int) -> Self:
         """Starts a process and waits until it is warm; Unavailable if that fails."""
-        command = (sys.executable, "-I", "-m", "workers.ingest.child", str(cpu_seconds_max))
+        command = (sys.executable, "-I", "-m", "workers.ingest.child", act, str(cpu_seconds_max))
         child = cls(
             await create_subprocess_exec(
                 *command,
@@ -134,25 +181,26 @@ class Child:
         except BaseException as error:
             await child.stop()
             if isinstance(error, (TimeoutError, *DIED)):
-                raise Unavailable("the decoding process does not start") from error
+                raise Unavailable(f"the process that {WORKS[act]} does not start") from error
             raise
         return child
 
-    async def outcome(self, data: bytes, seconds_max: float) -> Ingested | Refused:
-        """Has the child process one photo; what it cannot survive is an outcome too."""
+    async def answer(self, message: bytes, seconds_max: float) -> Answer:
+        """Has the child handle one photo; what it cannot survive is an answer too."""
         self.images += 1
         try:
             async with asyncio.timeout(seconds_max):
-                return await self.exchange(data)
+                return await self.exchange(message)
         except TimeoutError:
-            return TIME_LIMIT
+            return Examined(TIME_LIMIT)
         except DIED:
-            return TIME_LIMIT if await self.stop() == -signal.SIGXCPU else DECODER_FAILED
+            timed_out = await self.stop() == -signal.SIGXCPU
+            return Examined(TIME_LIMIT if timed_out else DECODER_FAILED)
 
-    async def exchange(self, data: bytes) -> Ingested | Refused:
-        """Sends a photo and reads the answer; one of DIED if there is none."""
+    async def exchange(self, message: bytes) -> Answer:
+        """Sends a message and reads the answer; one of DIED if there is none."""
         assert self.process.stdin
-        self.process.stdin.write(LENGTH.pack(len(data)) + data)
+        self.process.stdin.write(LENGTH.pack(len(message)) + message)
         await self.process.stdin.drain()
         return decoder.decode(await self.receive())
 

@@ -1,0 +1,195 @@
+"""How much burnt-in text survives ingest, glyph by glyph, and how much anatomy pays for it.
+
+python -m benchmarks.deid [--lines 1000] [--seed 1] [--json]
+
+Screens of six made-up viewers, in fonts and layouts that nothing was trained or tuned on, are sent as a
+screenshot, through a messenger, and as a phone photo; needs the extra `fonts`. A line is gone when 98 %
+of its ink is. Where Tesseract is installed it attacks every derivative (null where it is not).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import count, islice
+from multiprocessing import get_context
+from os import cpu_count
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from msgspec import Struct
+from numpy.random import default_rng
+from numpy.typing import NDArray
+
+from benchmarks.attacker import installed, read_lines
+from benchmarks.measuring import show
+from training.overlays import camera, writing
+from training.overlays.fonts import NotInstalled
+from training.overlays.viewers import LAYOUTS, Shot, screen
+from training.overlays.writing import Line
+from workers.ingest.outcome import Ingested, Pixels
+from workers.ingest.pipeline import PROFILE, look, read
+from workers.pixels import load
+
+COVERED: Final = 0.98
+"""A line is gone when this share of its ink is."""
+
+INK_PX_MIN: Final = 20
+"""A line of which the camera saw less than this is no line."""
+
+NEAR_PX: Final = 10
+"""Anatomy blanked within this distance of ink is the price of blanking the ink, not a mistake."""
+
+BLACK: Final = 2
+"""What is as dark as this was hardly anatomy."""
+
+SIZES: Final = {"9-12": (9, 12), "13-18": (13, 18), "19-24": (19, 24)}
+UNAVAILABLE: Final = 6
+
+
+class Scored(Struct):
+    """One image: what became of it, its lines with the share of each that is left, and the price."""
+
+    kind: str
+    outcome: str
+    lines: list[tuple[Line, float]]
+    over_mask: float
+    read: int | None
+    """Lines that Tesseract read in the derivative."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.deid")
+    parser.add_argument("--lines", type=int, default=1000, help="planted lines, at least")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="only the JSON line")
+    given = parser.parse_args(arguments)
+    try:
+        outcome = summary(list(scored(given.lines, given.seed)))
+    except NotInstalled as missing:
+        sys.stderr.write(f"{missing}\n")
+        raise SystemExit(UNAVAILABLE) from None
+    if not given.json:
+        show("benchmarks.deid", {k: v for k, v in outcome.items() if not isinstance(v, dict | str)})
+    print(json.dumps(outcome))
+
+
+def scored(lines: int, seed: int) -> Iterator[Scored]:
+    """Images in the order of their numbers until they hold so many lines, on all processors."""
+    planted, batch = 0, 4 * (cpu_count() or 1)
+    numbers = count()
+    with ProcessPoolExecutor(cpu_count(), get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+        while planted < lines:
+            for each in pool.map(score, [(seed, number) for number in islice(numbers, batch)]):
+                if planted < lines:
+                    planted += len(each.lines)
+                    yield each
+
+
+def score(numbered: tuple[int, int]) -> Scored:
+    """Draws, sends and ingests one image, and looks at what is left."""
+    seed, number = numbered
+    rng = default_rng([seed, number])
+    kind = camera.KINDS[number % len(camera.KINDS)]
+    layout = list(LAYOUTS["test"].values())[number // len(camera.KINDS) % len(LAYOUTS["test"])]
+    drawn = screen("test", layout, rng)
+    canvas, (heads, ink) = camera.as_sent(kind, drawn.canvas, [drawn.heads, drawn.ink], rng)
+    shot = Shot(canvas, heads, ink, drawn.lines)
+    pixels = read(camera.file_of(kind, canvas, rng))
+    assert isinstance(pixels, Pixels)
+    examined = look(pixels)
+    if not isinstance(examined.outcome, Ingested):
+        refused = examined.outcome
+        name = refused.outcome if refused.outcome == "quarantined" else "refused"
+        return Scored(kind, name, left_of(shot, np.zeros(heads.shape, np.uint8)), 0.0, None)
+    kept = replaced(examined.outcome, examined.heads[0], heads.shape)
+    found = read_lines(kept, [line.text for line in shot.lines]) if installed() else None
+    gray = cv2.cvtColor(pixels.array(), cv2.COLOR_RGB2GRAY)
+    return Scored(kind, "ingested", left_of(shot, kept), over_mask(shot, kept, gray), found)
+
+
+def replaced(
+    outcome: Ingested, head: tuple[int, int, int, int], shape: tuple[int, ...]
+) -> NDArray[np.uint8]:
+    """The derivative where it lay in the picture."""
+    kept = np.zeros(shape, np.uint8)
+    left, top = head[0] - outcome.head[0][0], head[1] - outcome.head[0][1]
+    kept[top : top + outcome.height, left : left + outcome.width] = load(outcome.derivative)
+    return kept
+
+
+def left_of(shot: Shot, kept: NDArray[np.uint8]) -> list[tuple[Line, float]]:
+    """Every line that the picture shows, and the share of its ink that is still there."""
+    inks = np.bincount(shot.ink.ravel(), minlength=len(shot.lines) + 1)
+    seen = np.bincount(shot.ink[kept > 1].ravel(), minlength=len(shot.lines) + 1)
+    return [
+        (line, float(seen[number] / inks[number]))
+        for number, line in enumerate(shot.lines, 1)
+        if inks[number] >= INK_PX_MIN
+    ]
+
+
+def over_mask(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[Any]) -> float:
+    """Share of the heads that was blanked though no ink is near."""
+    heads = (shot.heads > 0) & (gray > BLACK) & ~writing.around(shot.ink > 0, NEAR_PX)
+    return float((heads & (kept <= 1)).sum() / max(1, heads.sum()))
+
+
+def summary(images: list[Scored]) -> dict[str, Any]:
+    """All that is promised; recalls are of the lines in images that were ingested."""
+    through = [image for image in images if image.outcome == "ingested"]
+    prices = [image.over_mask for image in through] or [1.0]
+    attacks = [image.read for image in through if image.read is not None]
+    leaks = sum(any(gone_less(share) for _, share in image.lines) for image in through)
+    return {
+        **recalls(through),
+        "over_mask_mean": round(float(np.mean(prices)), 5),
+        "over_mask_p99": round(float(np.percentile(prices, 99)), 5),
+        "leaking_images": round(leaks / max(1, len(through)), 5),
+        "quarantine_rate": share_of(images, "quarantined"),
+        "refused_rate": share_of(images, "refused"),
+        "attacker_read_lines": sum(attacks) if attacks else None,
+        "lines": sum(len(image.lines) for image in images),
+        "images": len(images),
+        "profile": PROFILE,
+        "by_size": {name: recalls(through, sizes=sizes) for name, sizes in SIZES.items()},
+        "by_script": {name: recalls(through, script=name) for name in ("latin", "cyrillic")},
+        "by_kind": {
+            kind: recalls([image for image in through if image.kind == kind])
+            for kind in camera.KINDS
+        },
+    }
+
+
+def recalls(
+    images: Iterable[Scored], sizes: tuple[int, int] = (0, 99), script: str | None = None
+) -> dict[str, float | int | None]:
+    """Shares of the lines that are gone, off and on the heads; null where there was no line."""
+    lines = [
+        (line, share)
+        for image in images
+        for line, share in image.lines
+        if sizes[0] <= line.size_px <= sizes[1] and script in (None, line.script)
+    ]
+    told: dict[str, float | int | None] = {}
+    for name, on_head in (("off_head", False), ("on_head", True)):
+        left = [share for line, share in lines if line.on_head == on_head]
+        gone = sum(not gone_less(share) for share in left)
+        told[f"{name}_recall"] = round(gone / len(left), 5) if left else None
+        told[f"{name}_lines"] = len(left)
+    return told
+
+
+def gone_less(share_left: float) -> bool:
+    """Whether so much of a line is left that it leaks."""
+    return share_left > 1 - COVERED
+
+
+def share_of(images: list[Scored], outcome: str) -> float:
+    return round(sum(image.outcome == outcome for image in images) / max(1, len(images)), 5)
+
+
+if __name__ == "__main__":
+    main()

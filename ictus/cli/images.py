@@ -1,0 +1,52 @@
+"""`ictus image …`."""
+
+import asyncio
+import sys
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ictus.cli.errors import PARTIAL
+from ictus.cli.options import Json, put_json, put_table
+
+if TYPE_CHECKING:
+    from ictus.inspection import Inspected
+
+COLUMNS = ("file", "outcome", "why, or how good", "CPU s")
+
+
+def inspect(first: Path, *more: Path, out: Path | None = None, json: Json = False) -> None:
+    """De-identifies local files and says what became of each.
+
+    Exit 7 when not all were ingested. Nothing is sent or stored.
+
+    Parameters
+    ----------
+    first
+        An image, or a folder of them.
+    more
+        Further ones.
+    out
+        A folder for pictures of before and after. They show what the files show: keep them safe.
+    """
+    raise SystemExit(asyncio.run(_inspect((first, *more), out, json)))
+
+
+async def _inspect(paths: tuple[Path, ...], out: Path | None, json: bool) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from ictus import inspection
+
+    files = inspection.files_in(paths)
+    console = Console(stderr=True)
+    shown = track(files, "inspecting", console=console, disable=not sys.stderr.isatty())
+    found: list[Inspected] = []
+    async with aclosing(inspection.inspect(shown, out)) as outcomes:
+        async for one in outcomes:
+            found.append(one)
+            if json:
+                put_json(one)
+    if not json:
+        put_table("Images inspected", COLUMNS, list(inspection.rows(found)))
+    return 0 if all(one.outcome == "ingested" for one in found) else PARTIAL

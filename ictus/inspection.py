@@ -1,0 +1,141 @@
+"""The whole ingest pipeline on local files: one typed outcome each, no server, nothing kept."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from os import cpu_count
+from pathlib import Path
+
+import msgspec
+
+from commands.ports import Missing
+from domain.case import Reason
+from workers.ingest.outcome import Detected, Examined, Ingested, Refused
+from workers.ingest.pipeline import PROFILE
+from workers.ingest.sandbox import Sandbox
+from workers.ingest.sniff import IMAGE_BYTES_MAX
+from workers.pixels import Box
+from workers.texts import LANGUAGES, plainly
+
+
+class Inspected(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one file. Boxes are x, y, width, height in the decoded picture; never text."""
+
+    file: str
+    outcome: str
+    reason: Reason | None = None
+    detected: Detected | None = None
+    coaching: Mapping[str, str] = {}
+    """Language to what its sender would be told."""
+    heads: tuple[Box, ...] = ()
+    source: str | None = None
+    quality: Mapping[str, int] = {}
+    warnings: tuple[str, ...] = ()
+    masked_permille: int | None = None
+    sha256: str | None = None
+    pixels: str | None = None
+    phash: str | None = None
+    cpu_ms: Mapping[str, float] = {}
+    """Milliseconds of processor time by step."""
+    beside: str | None = None
+    """The file that shows before and after."""
+    profile: str = PROFILE
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The files named and all those below the folders named, hidden ones left out; Missing."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise Missing(f"there is no `{path}`")
+        inside = sorted(each for each in path.rglob("*") if is_shown(each.relative_to(path)))
+        found += [each for each in inside if each.is_file()] if path.is_dir() else [path]
+    if not found:
+        raise Missing("there is no file in " + ", ".join(f"`{path}`" for path in paths))
+    return found
+
+
+def is_shown(path: Path) -> bool:
+    """Whether nothing in a path begins with a dot."""
+    return not any(part.startswith(".") for part in path.parts)
+
+
+async def inspect(files: Iterable[Path], out: Path | None) -> AsyncGenerator[Inspected]:
+    """Every file's outcome, in their order; before and after are written into the folder `out`."""
+    if out:
+        await asyncio.to_thread(out.mkdir, parents=True, exist_ok=True)
+    children = cpu_count() or 1
+    begun: deque[asyncio.Task[Inspected]] = deque()
+    async with Sandbox(children) as sandbox:
+        try:
+            for number, file in enumerate(files, 1):
+                beside = out / f"{number:04d}-{file.stem}.jpg" if out else None
+                begun.append(asyncio.create_task(_inspected(sandbox, file, beside)))
+                if len(begun) > 2 * children:
+                    yield await begun.popleft()
+            while begun:
+                yield await begun.popleft()
+        finally:
+            for task in begun:
+                task.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def _inspected(sandbox: Sandbox, file: Path, beside: Path | None) -> Inspected:
+    try:
+        data = await asyncio.to_thread(_beginning, file)
+    except OSError:
+        return Inspected(
+            file=str(file), outcome="rejected", reason="failed", coaching=_told("failed")
+        )
+    examined = await sandbox.examine(data, beside=beside is not None)
+    if beside and examined.beside:
+        await asyncio.to_thread(beside.write_bytes, examined.beside)
+    return _described(file, examined, beside)
+
+
+def _beginning(file: Path) -> bytes:
+    """The file's bytes, but never more than shows that there are too many."""
+    with file.open("rb") as stream:
+        return stream.read(IMAGE_BYTES_MAX + 1)
+
+
+def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected:
+    cpu_ms = {step: spent / 1000 for step, spent in examined.cpu_us.items()}
+    match examined.outcome:
+        case Refused(outcome=outcome, reason=reason, detected=detected):
+            return Inspected(
+                file=str(file),
+                outcome=outcome,
+                reason=reason,
+                detected=detected,
+                cpu_ms=cpu_ms,
+                coaching=_told(reason),
+            )
+        case Ingested() as kept:
+            return Inspected(
+                file=str(file),
+                outcome="ingested",
+                heads=examined.heads,
+                source=kept.source,
+                quality=kept.quality,
+                warnings=kept.warnings,
+                masked_permille=kept.masked_permille,
+                sha256=kept.sha256,
+                pixels=kept.pixel_sha256,
+                phash=kept.phash,
+                cpu_ms=cpu_ms,
+                beside=str(beside) if beside else None,
+            )
+
+
+def _told(reason: Reason) -> dict[str, str]:
+    return {language: plainly(language, f"rejected-{reason}") for language in LANGUAGES}
+
+
+def rows(found: Iterable[Inspected]) -> Iterator[tuple[str, str, str, str]]:
+    """File, outcome, why or how good, and seconds: for people."""
+    for one in found:
+        measures = ", ".join(f"{name} {value}" for name, value in one.quality.items())
+        told = (f"{one.reason}: {one.coaching['en']}",) if one.reason else (measures, *one.warnings)
+        yield one.file, one.outcome, "; ".join(told), f"{sum(one.cpu_ms.values()) / 1000:.2f}"

@@ -1,0 +1,115 @@
+"""`ictus image inspect`: local files through the whole pipeline, one typed outcome each."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from training.synth import case
+from workers.ingest.pipeline import PROFILE, Ingested, process
+
+SCAN = next(image for image in case(7).images if image.kind == "photo")
+SECONDS_MAX = 300
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ictus", "image", "inspect", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scan, another one below, two files that are none, and one that is hidden."""
+    root = tmp_path_factory.mktemp("images")
+    (root / "below").mkdir()
+    (root / "a.jpg").write_bytes(SCAN.data)
+    (root / "below" / "a.jpg").write_bytes(SCAN.data)
+    (root / "empty.png").touch()
+    (root / "letter.txt").write_text("Dear colleague")
+    (root / ".hidden").write_text("not looked at")
+    return root
+
+
+@pytest.fixture(scope="module")
+def inspected(folder: Path) -> subprocess.CompletedProcess[str]:
+    return run(folder, "--json", "--out", folder.parent / "seen")
+
+
+def test_every_file_of_a_folder_gets_one_outcome_and_the_whole_is_partial(
+    inspected: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    assert inspected.returncode == 7
+    outcomes = {str(Path(one["file"]).relative_to(folder)): one for one in told(inspected)}
+    assert {name: one["outcome"] for name, one in outcomes.items()} == {
+        "a.jpg": "ingested",
+        "below/a.jpg": "ingested",
+        "empty.png": "rejected",
+        "letter.txt": "rejected",
+    }
+    assert outcomes["empty.png"]["reason"] == "empty"
+    assert outcomes["letter.txt"]["coaching"].keys() == {"ru", "en"}
+
+
+def test_an_ingested_file_is_described_as_its_event_would_be(
+    inspected: subprocess.CompletedProcess[str],
+) -> None:
+    first, outcome = told(inspected)[0], process(SCAN.data)
+    assert isinstance(outcome, Ingested)
+    assert first["profile"] == PROFILE
+    assert (first["sha256"], first["phash"]) == (outcome.sha256, outcome.phash)
+    assert first["quality"] == outcome.quality
+    assert len(first["heads"]) == len(outcome.head)
+    assert first["cpu_ms"].keys() >= {"sniff", "decode", "anatomy", "quality", "png"}
+
+
+def test_nothing_that_is_told_holds_a_letter_of_what_was_burnt_in(
+    inspected: subprocess.CompletedProcess[str],
+) -> None:
+    assert not [line for line in SCAN.text if line in inspected.stdout + inspected.stderr]
+
+
+def test_before_and_after_are_written_side_by_side_without_overwriting(
+    inspected: subprocess.CompletedProcess[str],
+) -> None:
+    written = [Path(one["beside"]) for one in told(inspected) if one["beside"]]
+    assert len(set(written)) == 2
+    both = cv2.imread(str(written[0]))
+    original = cv2.imdecode(np.frombuffer(SCAN.data, np.uint8), cv2.IMREAD_COLOR)
+    height, width = original.shape[:2]
+    assert both.shape[:2] == (height, 2 * width)
+    assert np.abs(both[:, :width].astype(int) - original).mean() < 3
+    assert (both[:8, width + 8 :] < 8).all()
+
+
+def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
+    done = run(folder / "a.jpg")
+    assert done.returncode == 0
+    assert "ingested" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_missing_file_exits_3_before_anything_is_said(folder: Path) -> None:
+    done = run(folder / "a.jpg", folder / "nowhere.jpg", "--json")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "nowhere.jpg" in done.stderr
+
+
+def test_an_empty_folder_exits_3(tmp_path: Path) -> None:
+    assert run(tmp_path).returncode == 3
+
+
+def test_no_file_named_exits_2() -> None:
+    assert run().returncode == 2

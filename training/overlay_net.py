@@ -1,0 +1,158 @@
+"""Trains the net that finds text on anatomy: `python -m training.overlay_net --out FILE --seed N`.
+
+The whole recipe is here and in `training/overlays`: nothing is trained on but what the simulator draws
+with the fonts of its `tuning` part. Beside the ONNX file its recipe is written as JSON.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+
+import torch
+from msgspec import Struct, to_builtins
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from training.overlays.crops import Crops
+
+OPSET = 18
+POSITIVE_WEIGHT = 2.0
+AMBIGUOUS_PX = 3
+"""Beside ink, within this distance, either answer is right."""
+
+
+class Recipe(Struct, frozen=True):
+    """All that makes a net: the same recipe, the same net (on the same build of torch)."""
+
+    seed: int
+    steps: int
+    widths: tuple[int, ...]
+    batch: int = 16
+    learning_rate: float = 4e-3
+    threads: int = 1
+    workers: int = 1
+
+
+class OverlayNet(nn.Module):
+    """RGB uint8 (N, H, W, 3), H and W multiples of 16, to logits of ink (N, 1, H/2, W/2)."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        half, quarter, eighth, sixteenth = widths
+        self.fine = conv(12, half)
+        self.down = nn.ModuleList(
+            [
+                nn.Sequential(conv(half, quarter, 2), conv(quarter, quarter)),
+                nn.Sequential(conv(quarter, eighth, 2), conv(eighth, eighth)),
+                nn.Sequential(conv(eighth, sixteenth, 2), conv(sixteenth, sixteenth)),
+            ]
+        )
+        self.up = nn.ModuleList(
+            [
+                nn.Conv2d(sixteenth, eighth, 1),
+                nn.Conv2d(eighth, quarter, 1),
+                nn.Conv2d(quarter, half, 1),
+            ]
+        )
+        self.mix = nn.ModuleList([conv(eighth, eighth), conv(quarter, quarter), conv(half, half)])
+        self.last = nn.Conv2d(half, 1, 1)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        scaled = rgb.permute(0, 3, 1, 2).float() / 255 - 0.5
+        levels = [self.fine(functional.pixel_unshuffle(scaled, 2))]
+        for step in self.down:
+            levels.append(step(levels[-1]))
+        seen = levels.pop()
+        for up, mix in zip(self.up, self.mix, strict=True):
+            seen = mix(functional.interpolate(up(seen), scale_factor=2.0) + levels.pop())
+        logits: Tensor = self.last(seen)
+        return logits
+
+
+def conv(wide_in: int, wide_out: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch norm (folded on export), ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(wide_in, wide_out, 3, stride, 1, bias=False),
+        nn.BatchNorm2d(wide_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def loss_of(logits: Tensor, ink: Tensor) -> Tensor:
+    """Weighted cross-entropy plus Dice at half size; what lies beside ink does not count."""
+    truth = functional.max_pool2d(ink[:, None].float(), 2)
+    near = functional.max_pool2d(truth, 2 * (AMBIGUOUS_PX // 2 + 1) + 1, 1, AMBIGUOUS_PX // 2 + 1)
+    counts = torch.maximum(truth, 1 - near)
+    each = functional.binary_cross_entropy_with_logits(
+        logits, truth, pos_weight=torch.tensor(POSITIVE_WEIGHT), reduction="none"
+    )
+    chance = torch.sigmoid(logits) * counts
+    dice = 1 - (2 * (chance * truth).sum() + 1) / (chance.sum() + truth.sum() + 1)
+    return (each * counts).sum() / counts.sum() + 0.5 * dice
+
+
+def train(recipe: Recipe) -> tuple[OverlayNet, list[float]]:
+    """The trained net and its loss after every hundred steps."""
+    torch.manual_seed(recipe.seed)
+    torch.set_num_threads(recipe.threads)
+    net = OverlayNet(recipe.widths)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
+    losses: list[float] = []
+    recent: list[float] = []
+    for step, (rgb, ink) in enumerate(islice(batches(recipe), recipe.steps)):
+        left = 1 - step / recipe.steps
+        optimiser.param_groups[0]["lr"] = recipe.learning_rate * min(left, step / 50)
+        loss = loss_of(net(rgb), ink)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        recent.append(loss.item())
+        if len(recent) == 100:
+            losses.append(round(sum(recent) / 100, 4))
+            sys.stderr.write(f"step {step + 1} loss {losses[-1]}\n")
+            recent.clear()
+    return net.eval(), losses
+
+
+def batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of crops and their ink."""
+    return iter(DataLoader(Crops(recipe.seed), recipe.batch, num_workers=recipe.workers))
+
+
+def export(net: OverlayNet, path: Path) -> str:
+    """Writes the ONNX file; its hex SHA-256."""
+    torch.onnx.export(
+        net.cpu(),
+        (torch.zeros(1, 64, 96, 3, dtype=torch.uint8),),
+        path,
+        input_names=["rgb"],
+        output_names=["logits"],
+        dynamic_axes={"rgb": {1: "height", 2: "width"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training.overlay_net", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--widths", type=int, nargs=4, default=(12, 24, 32, 48))
+    given = parser.parse_args()
+    recipe = Recipe(given.seed, given.steps, tuple(given.widths))
+    net, losses = train(recipe)
+    digest = export(net, given.out)
+    told = {**to_builtins(recipe), "torch": torch.__version__, "sha256": digest, "losses": losses}
+    given.out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What the pipeline's steps read and write while one photo goes through them."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.ingest.outcome import Source, Warned
+from workers.pixels import Box, Gray
+
+Rgb = NDArray[np.uint8]
+
+NOTHING: Final[Gray] = np.zeros((0, 0), np.uint8)
+
+
+class Sheet(msgspec.Struct):
+    """One photo on its way; every step fills in what its name says."""
+
+    data: bytes = b""
+    kind: str = ""
+    """The one Pillow format to decode with."""
+    rgb: Rgb = NOTHING
+    """Height x width x 3, upright."""
+    by_camera: bool = False
+    gray: Gray = NOTHING
+    """Height x width, as `rgb`."""
+    source: Source = "unknown"
+    mask: Gray = NOTHING
+    """1 where a head is, height x width."""
+    frame: Box = (0, 0, 0, 0)
+    """The box around all heads: the derivative's place in the picture."""
+    kept: Gray = NOTHING
+    """The derivative's pixels: 0 is blanked, anatomy is at least 1."""
+    heads: tuple[Box, ...] = ()
+    """Boxes in `kept`, in reading order."""
+    quality: dict[str, int] = {}
+    warnings: tuple[Warned, ...] = ()
+    phash: str = ""
+    derivative: bytes = b""
+    cpu_us: dict[str, int] = {}
+    """Step to microseconds of processor time."""
