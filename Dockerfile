@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="ictus" \
 # A new volume takes over the owner of the folder it is mounted on.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin ictus \
     && install --directory --owner=ictus --group=ictus --mode=0700 /data /data/objects \
-        /data/models /data/witness /keys /nkeys
+        /data/dataset /data/models /data/witness /keys /nkeys
 COPY --from=build /opt/ictus /opt/ictus
 ENV PATH=/opt/ictus/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -30,7 +30,12 @@ class Written(NamedTuple):
 
 def written(events: int, seed: str, head: int = 0) -> list[Written]:
     """So many events of cases that go on side by side, on top of a ledger that ends at `head`."""
-    return list(islice(_side_by_side(seed, count(head + 1)), events))
+    return list(islice(going_on(seed, head), events))
+
+
+def going_on(seed: str, head: int = 0) -> Iterator[Written]:
+    """The same without an end, made as it is asked for."""
+    return _side_by_side(seed, count(head + 1))
 
 
 def stream_of(events: int, seed: str) -> Iterator[tuple[Request, Commit]]:

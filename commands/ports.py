@@ -86,6 +86,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def stored(self, after: int = 0) -> AsyncIterator[Sequence[tuple[int, bytes]]]:
+        """What an unfiltered `read` decodes, (sequence, payload), in pieces as they arrive."""
+        ...
+
     def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
         """Like an unfiltered `read`, then waits for more, for ever; survives restarts."""
         ...
@@ -109,6 +113,11 @@ class Message(Protocol):
     def data(self) -> bytes: ...
     @property
     def sequence(self) -> int: ...
+    @property
+    def deliveries(self) -> int:
+        """How often it was delivered, this time included."""
+        ...
+
     async def ack(self) -> None: ...
     async def retry(self, delay_s: float) -> None: ...
     async def working(self) -> None: ...
@@ -127,6 +136,10 @@ class Queue(Protocol):
         """Deliveries of a durable consumer, for ever; survives restarts of the server."""
         ...
 
+    async def latest(self, stream: str, subject: str) -> bytes | None:
+        """The last message that `stream` keeps under this subject."""
+        ...
+
 
 class Slots(Protocol):
     """Small shared notes, for what must not be done twice."""
@@ -137,6 +150,18 @@ class Slots(Protocol):
 
     async def put(self, key: str, value: bytes) -> None: ...
     async def get(self, key: str) -> bytes | None: ...
+
+
+class Board(Protocol):
+    """Small shared notes that several change at once."""
+
+    async def read(self, key: str) -> tuple[bytes, int]:
+        """The note and its version; nothing and 0 where there is none."""
+        ...
+
+    async def write(self, key: str, note: bytes, version: int) -> bool:
+        """False when the note is not of that version any more."""
+        ...
 
 
 # Secrets and objects

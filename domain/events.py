@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain import case, dataset, examination, identity, model, person
+from domain import case, dataset, dead_letter, examination, identity, model, person
 from domain.identity import Instant
 from domain.sealed import sealed_fields
 
@@ -20,6 +20,7 @@ Event = (
     | model.ModelEvent
     | dataset.DatasetEvent
     | examination.ExaminationEvent
+    | dead_letter.DeadLetterEvent
 )
 NO_HASH = "0" * 64
 CONTENT_TYPE = "application/cloudevents+json"
@@ -39,8 +40,11 @@ INVITATION = Kind(person.INVITATION, person.Invitation(), person.evolve_invitati
 MODEL = Kind(model.NAME, model.Model(), model.evolve)
 DATASET = Kind(dataset.NAME, dataset.Dataset(), dataset.evolve)
 EXAMINATION = Kind(examination.NAME, examination.Examination(), examination.evolve)
+DEAD_LETTER = Kind(dead_letter.NAME, dead_letter.Line(), dead_letter.evolve)
 
-KINDS = {kind.name: kind for kind in (CASE, PERSON, INVITATION, MODEL, DATASET, EXAMINATION)}
+KINDS = {
+    kind.name: kind for kind in (CASE, PERSON, INVITATION, MODEL, DATASET, EXAMINATION, DEAD_LETTER)
+}
 EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)
 
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 Range = tuple[int, int]
 EMPTY = sha256(b"").digest()
+HASH_BYTES = 32
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -38,6 +39,51 @@ class Edge:
 
     def root(self) -> bytes:
         return joined(self.peaks())
+
+
+class Tree:
+    """A tree of `size` leaves (all that are given, if None), for many proofs at little cost.
+
+    `hashes` are the first leaves' hashes, one after the other; `rest` the heads of the perfect
+    subtrees over the others, from left to right. Keeps 64 bytes a leaf.
+    """
+
+    def __init__(self, hashes: bytes, rest: Sequence[bytes] = (), size: int | None = None) -> None:
+        self._known = len(hashes) // HASH_BYTES
+        self.size = self._known if size is None else size
+        behind = perfect_subtrees(self._known, self.size)
+        self._rest = dict(zip(behind, rest, strict=True))
+        self._levels = [hashes]
+        while len(self._levels[-1]) > HASH_BYTES:
+            self._levels.append(_paired(self._levels[-1]))
+
+    def root(self) -> bytes:
+        return self.head((0, self.size))
+
+    def path(self, index: int) -> list[bytes]:
+        """The proof that one of the known leaves is in the tree."""
+        return [self.head(each) for each in inclusion_path(index, self.size)]
+
+    def head(self, leaves: Range) -> bytes:
+        return joined([self._subtree(*each) for each in perfect_subtrees(*leaves)])
+
+    def _subtree(self, height: int, index: int) -> bytes:
+        if (index + 1) << height <= self._known:
+            return self._levels[height][index * HASH_BYTES : (index + 1) * HASH_BYTES]
+        if (height, index) in self._rest:
+            return self._rest[height, index]
+        return node_hash(
+            self._subtree(height - 1, 2 * index), self._subtree(height - 1, 2 * index + 1)
+        )
+
+
+def _paired(level: bytes) -> bytes:
+    """The heads over each two of a level; the last one alone has none."""
+    width = 2 * HASH_BYTES
+    return b"".join(
+        sha256(b"\x01" + level[at : at + width]).digest()
+        for at in range(0, len(level) - width + 1, width)
+    )
 
 
 def root(leaves: Iterable[bytes]) -> bytes:

@@ -1,27 +1,79 @@
-"""From the ledger to a dataset's folder, recorded as an event."""
+"""From the ledger to a dataset's folder, signed and recorded as an event."""
 
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from os import cpu_count
 from pathlib import Path
 from uuid import UUID
 
-from adapters.storage import dataset_files
+from adapters.datasets.layout import Manifest, Progress
+from adapters.datasets.writing import PLAIN, Form, silent, write
+from adapters.storage.signing import load_signing_key
 from commands import datasets, objects
+from commands.ports import Damaged, Erased, Missing
 from domain.dataset import Built
+from domain.errors import Refused
+from ictus.settings import Settings
 from ictus.wiring import House
+from ictus.witness import public_key
 from projections import builder
+from projections.builder import Dataset
+from projections.shards import SHARDS_MAX
 from projections.spec import Spec, load_spec
+from workers.witness.notes import PublicKey
+from workers.witness.prefix import Prefix, covering, take
+
+WITNESS_SECONDS_MAX = 30.0
+WITNESS_POLL_SECONDS = 0.5
+HALF_ERASED = (
+    "The key of case {case} is gone: build again. If it says so again, the case's erasure broke off,"
+    " and `ictus case erase {case} --yes` ends it."
+)
+EVENTS_PER_SHARD = 50_000
+"""What one process folds in the time that another takes to begin."""
+
+
+Telling = Callable[[str], AbstractContextManager[Progress]]
+"""Shows how far a work of that name has come."""
+
+
+def key_file(settings: Settings) -> Path:
+    """Of whoever builds datasets here; not the witness's, which lies on the witness's machine."""
+    return settings.folder / "dataset" / "signing.key"
 
 
 async def build_dataset(
-    house: House, out: Path, as_of: int | None, spec_file: Path | None
-) -> dataset_files.Manifest:
-    """Rows, images and manifest in the new folder `out`. Raises Refused, Damaged, Unavailable."""
+    house: House,
+    out: Path,
+    as_of: int | None,
+    spec_file: Path | None,
+    form: Form = PLAIN,
+    witness: str | None = None,
+    shards: int | None = None,
+    progress: Telling = lambda work: nullcontext(silent),
+) -> Manifest:
+    """The new folder `out`, signed, whose rows' events are proved by the witness's checkpoint if a
+    witness sees the last one within half a minute. Raises Refused, Damaged, Unavailable."""
     spec = load_spec(spec_file) if spec_file else Spec()
-    dataset = await builder.build(house.books.ledger, spec, as_of)
+    ledger = house.books.ledger
+    hands = shards or shards_for((await ledger.head()).sequence)
+    with progress("reading the ledger") as told:
+        dataset = await builder.build(ledger, spec, as_of, shards=hands, progress=told)
 
     async def derivative(case: str, sha256: str) -> bytes:
-        return await objects.fetch(house.blobs, house.books.vault, UUID(case), sha256)
+        try:
+            return await objects.fetch(house.blobs, house.books.vault, UUID(case), sha256)
+        except Erased:
+            raise Refused(HALF_ERASED.format(case=case)) from None
 
-    manifest = await dataset_files.write(dataset, out, derivative)
+    key = await asyncio.to_thread(load_signing_key, key_file(house.settings))
+    log = await _witnessed(house, dataset, witness)
+    try:
+        with progress("writing rows") as told:
+            manifest = await write(dataset, out, derivative, key, log, form, told)
+    except FileExistsError as there:
+        raise Refused(str(there)) from None
     built = Built(
         root=dataset.root,
         rows=len(dataset.encoded),
@@ -32,3 +84,30 @@ async def build_dataset(
     )
     await datasets.record_build(house.books, house.operator(), built)
     return manifest
+
+
+def shards_for(events: int) -> int:
+    """One per core, but no more than there is work for."""
+    return min(cpu_count() or 1, SHARDS_MAX, max(1, events // EVENTS_PER_SHARD))
+
+
+async def _witnessed(house: House, dataset: Dataset, witness: str | None) -> Prefix | None:
+    """The log up to the dataset's last event, or None where there is no witness, no key of it, or
+    it does not come so far. Raises Damaged when it saw another ledger than was built from."""
+    try:
+        key = public_key(house.settings, witness)
+        await _caught_up(house, key, dataset)
+        log = await take(house.blobs, key, dataset.ledger, dataset.as_of)
+    except Missing:
+        return None
+    if dataset.as_of and log.entries[-32:].hex() != dataset.head_sha256:
+        raise Damaged(f"event {dataset.as_of} is not the one that was witnessed")
+    return log
+
+
+async def _caught_up(house: House, key: PublicKey, dataset: Dataset) -> None:
+    for _ in range(round(WITNESS_SECONDS_MAX / WITNESS_POLL_SECONDS)):
+        _, checkpoint = await covering(house.blobs, key, dataset.ledger)
+        if checkpoint.size >= dataset.as_of:
+            return
+        await asyncio.sleep(WITNESS_POLL_SECONDS)

@@ -12,6 +12,7 @@ from nats.js.errors import NotFoundError
 from adapters.storage.streams import Origin, Unfit, check_durability, provision
 from adapters.telegram.api import ApiError, BotApi
 from commands.ports import Damaged, Unavailable
+from ictus import dead_letters
 from ictus.cli.options import NO_LEDGER
 from ictus.settings import Settings
 from ictus.wiring import House, open_house
@@ -80,12 +81,26 @@ async def postgres(house: House) -> str:
 
 async def read_models(house: House) -> str:
     lines = await runner.status(house.database, house.books.ledger)
+    stopped = [line.trouble for line in lines if line.trouble]
+    if stopped:
+        raise Wrong("; ".join(stopped))
     late = [line.name for line in lines if line.behind > LAG_EVENTS_MAX]
     missing = sorted(set(PROJECTIONS) - {line.name for line in lines})
     if late or missing:
         named = ", ".join([*late, *missing])
         raise Wrong(f"behind or missing: {named}. Is the role `projector` running?")
     return ", ".join(f"{line.name} at {line.sequence}" for line in lines)
+
+
+async def dead(house: House) -> str:
+    stuck = await dead_letters.stuck(house)
+    if stuck:
+        workers = ", ".join(sorted({letter.parked.consumer for letter in stuck}))
+        raise Wrong(
+            f"{len(stuck)} could not be handled by {workers}, and what follows them waits:"
+            " `ictus dlq list`, mend the cause, then `ictus dlq retry` or `discard`"
+        )
+    return "none wait"
 
 
 async def objects(house: House) -> str:
@@ -132,6 +147,7 @@ CHECKS: dict[str, Callable[[House], Awaitable[str]]] = {
     "ledger": chain,
     "postgres": postgres,
     "read models": read_models,
+    "dead letters": dead,
     "objects": objects,
     "master key": master_key,
     "telegram": telegram,

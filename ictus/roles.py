@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from adapters.storage.streams import INBOX, LEDGER, OUTBOX, SCHEDULE
+from adapters.storage.streams import DEAD_LETTERS, INBOX, LEDGER, OUTBOX, SCHEDULE
 from adapters.telegram.api import BotApi
 from ictus.settings import BadSetting, Settings
 from ictus.telemetry import health, log_json
-from ictus.wiring import House, open_house
-from workers.reactor import Reaction, aggregate_key, on_event, run
+from ictus.wiring import House, open_house, release
+from workers.letters import Post
+from workers.loop import run
+from workers.reactor import Reaction, aggregate_key, on_event
+from workers.retries import retries
 
 Work = Coroutine[Any, Any, Any]
 
@@ -21,6 +24,12 @@ class Role(NamedTuple):
 
     summary: str
     start: Callable[[House, AsyncExitStack], Awaitable[Sequence[Work]]]
+
+
+def work(house: House, reaction: Reaction) -> list[Work]:
+    """The reaction, and the one that takes up again what it set aside."""
+    post = Post(house.books, house.queue, house.board, LEDGER, DEAD_LETTERS, release())
+    return [run(reaction, post), run(retries(reaction, post), post)]
 
 
 async def inbox(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -58,13 +67,10 @@ async def bot(house: House, stack: AsyncExitStack) -> Sequence[Work]:
         bot_id=bot_api(settings).bot_id,
         origin="demo" if settings.origin == "demo" else "bot",
     )
-    reaction = bot.BotReaction(desk, settings.telegram.token)
-    return [
-        run(
-            Reaction(bot.ROLE, INBOX, bot.SUBJECTS, reaction.react, bot.chat_key, reaction.give_up),
-            house.queue,
-        )
-    ]
+    means = bot.BotReaction(desk, settings.telegram.token)
+    return work(
+        house, Reaction(bot.ROLE, INBOX, bot.SUBJECTS, means.react, bot.chat_key, means.give_up)
+    )
 
 
 async def ingest(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -75,19 +81,17 @@ async def ingest(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     api = await stack.enter_async_context(bot_api(house.settings))
     sandbox = await stack.enter_async_context(Sandbox())
     means = worker.Ingest(house.books, house.blobs, TelegramPhotos(api), sandbox.process)
-    return [
-        run(
-            Reaction(
-                worker.ROLE,
-                LEDGER,
-                worker.SUBJECTS,
-                on_event(means.react),
-                aggregate_key,
-                on_event(means.give_up),
-            ),
-            house.queue,
-        )
-    ]
+    return work(
+        house,
+        Reaction(
+            worker.ROLE,
+            LEDGER,
+            worker.SUBJECTS,
+            on_event(means.react),
+            aggregate_key,
+            on_event(means.give_up),
+        ),
+    )
 
 
 async def inference(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -96,11 +100,19 @@ async def inference(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     means = worker.Inference(house.books, house.blobs, house.settings.folder / "models")
     when = schedule.Schedule(house.books.ledger, house.queue)
     return [
-        run(
-            Reaction(schedule.ROLE, LEDGER, schedule.SUBJECTS, on_event(when.react), aggregate_key),
-            house.queue,
+        *work(
+            house,
+            Reaction(
+                schedule.ROLE,
+                LEDGER,
+                schedule.SUBJECTS,
+                on_event(when.react),
+                aggregate_key,
+                ordered=True,
+            ),
         ),
-        run(
+        *work(
+            house,
             Reaction(
                 worker.ROLE,
                 SCHEDULE,
@@ -109,7 +121,6 @@ async def inference(house: House, stack: AsyncExitStack) -> Sequence[Work]:
                 worker.case_key,
                 means.give_up,
             ),
-            house.queue,
         ),
     ]
 
@@ -120,12 +131,17 @@ async def answer(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     means = answer.Answer(
         house.books, house.queue, house.models(), house.examinations(), house.people()
     )
-    return [
-        run(
-            Reaction(answer.ROLE, LEDGER, answer.SUBJECTS, on_event(means.react), aggregate_key),
-            house.queue,
-        )
-    ]
+    return work(
+        house,
+        Reaction(
+            answer.ROLE,
+            LEDGER,
+            answer.SUBJECTS,
+            on_event(means.react),
+            aggregate_key,
+            ordered=True,
+        ),
+    )
 
 
 async def outbox(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -133,21 +149,14 @@ async def outbox(house: House, stack: AsyncExitStack) -> Sequence[Work]:
 
     api = await stack.enter_async_context(bot_api(house.settings))
     means = outbox.Outbox(house.books, api, house.slots, outbox.Pace())
-    return [
-        run(
-            Reaction(outbox.ROLE, OUTBOX, outbox.SUBJECTS, means.react, outbox.chat_key),
-            house.queue,
-        )
-    ]
+    return work(house, Reaction(outbox.ROLE, OUTBOX, outbox.SUBJECTS, means.react, outbox.chat_key))
 
 
 async def projector(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     from projections import PROJECTIONS, runner
 
-    return [
-        runner.run(projection, house.books.ledger, house.database)
-        for projection in PROJECTIONS.values()
-    ]
+    models = tuple(PROJECTIONS.values())
+    return [runner.run_all(models, house.books.ledger, house.database, house.troubles)]
 
 
 async def witness(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -181,13 +190,19 @@ async def run_roles(names: Sequence[str], settings: Settings) -> None:
             work for name, house in houses.items() for work in await ROLES[name].start(house, stack)
         ]
 
-        def is_healthy() -> bool:
-            return all(house.client.is_connected for house in houses.values())
+        def troubles() -> list[str]:
+            return [trouble for house in houses.values() for trouble in troubles_of(house)]
 
         await stack.enter_async_context(
-            health(settings.health.host, settings.health.port, is_healthy)
+            health(settings.health.host, settings.health.port, troubles)
         )
         await _until_stopped(loops)
+
+
+def troubles_of(house: House) -> list[str]:
+    """What keeps a role from doing all its work, as sentences."""
+    away = [] if house.client.is_connected else ["NATS does not answer"]
+    return [*away, *house.troubles.values()]
 
 
 def bot_api(settings: Settings) -> BotApi:

@@ -78,7 +78,8 @@ async def start_roles(supervisor: Supervisor, settings: Settings) -> None:
 def role_child(name: str, settings: Settings) -> Child:
     health = HealthSettings(port=free_port())
     settings = as_user(settings, name)
-    url = f"http://{health.host}:{health.port}/readyz"
+    # What is not ready because of a poisonous event must not keep everything else from starting.
+    url = f"http://{health.host}:{health.port}/livez"
     inherited = {word: os.environ[word] for word in PASSED_ON if word in os.environ}
     return Child(
         name=name,

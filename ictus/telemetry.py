@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -69,15 +69,18 @@ def log_json(role: str, level: str = "INFO") -> None:
 
 
 @asynccontextmanager
-async def health(host: str, port: int, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Serves /livez (the loop turns) and /readyz (`is_ready`) while the body runs."""
+async def health(
+    host: str, port: int, troubles: Callable[[], Sequence[str]]
+) -> AsyncIterator[None]:
+    """Serves /livez (the loop turns) and /readyz (no `troubles`, or which) while the body runs."""
 
     async def live(request: web.Request) -> web.Response:
         return web.json_response({"live": True})
 
     async def ready(request: web.Request) -> web.Response:
-        word = is_ready()
-        return web.json_response({"ready": word}, status=200 if word else 503)
+        told = list(troubles())
+        body = {"ready": not told, "troubles": told}
+        return web.json_response(body, status=503 if told else 200)
 
     app = web.Application()
     app.router.add_get("/livez", live)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -16,18 +17,23 @@ from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.nats_connection import connect
 from adapters.storage.nkeys import load_nkey
 from adapters.storage.postgres import PostgresDatabase
-from adapters.storage.queue import BucketSlots, JetStreamQueue
+from adapters.storage.queue import BucketBoard, BucketSlots, JetStreamQueue
 from adapters.storage.streams import Unfit, check_durability, check_recovered, provision
 from adapters.storage.vault import NatsVault, load_master_key
 from commands.examinations import publish_catalogue
-from commands.ports import Blobs, Database, Missing, Queue, Slots
+from commands.ports import Blobs, Board, Database, Missing, Queue, Slots
 from commands.register import Register
 from commands.transact import Books, from_outside
-from domain.events import EXAMINATION, MODEL, PERSON, Request
+from domain.events import DEAD_LETTER, EXAMINATION, MODEL, PERSON, Request
 from domain.identity import Instant
 from ictus.nkeys import nkey_file
 from ictus.settings import Settings
 from workers.witness.rows import remembered
+
+
+def release() -> str:
+    """The version of this program."""
+    return version("ictus")
 
 
 class SystemClock:
@@ -36,15 +42,18 @@ class SystemClock:
 
 
 class House(NamedTuple):
-    """Everything one process works with. Postgres connects on first use."""
+    """Everything one process works with. Postgres connects on first use. `troubles`, by whose they
+    are, is what a person must mend; /readyz tells them."""
 
     settings: Settings
     client: Client
     books: Books
     queue: Queue
     slots: Slots
+    board: Board
     blobs: Blobs
     database: Database
+    troubles: dict[str, str]
 
     def models(self) -> Register:
         return Register(self.books.ledger, MODEL)
@@ -54,6 +63,9 @@ class House(NamedTuple):
 
     def people(self) -> Register:
         return Register(self.books.ledger, PERSON)
+
+    def dead_letters(self) -> Register:
+        return Register(self.books.ledger, DEAD_LETTER)
 
     def operator(self) -> Request:
         """A request of whoever runs the command line."""
@@ -102,8 +114,10 @@ async def open_house(settings: Settings, user: str) -> AsyncIterator[House]:
             books=Books(JetStreamLedger(client), vault, SystemClock()),
             queue=JetStreamQueue(client),
             slots=BucketSlots(client),
+            board=BucketBoard(client),
             blobs=objects(settings, settings.blobs_url),
             database=database,
+            troubles={},
         )
 
 

@@ -4,21 +4,25 @@ A dataset is a function of (ledger, `as_of`, spec) and the erasures so far: no c
 order but the ledger's within a case. Its identity is the Merkle root over its canonical rows.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from uuid import UUID
 
 from msgspec import Struct
 
-from commands.ports import Damaged, Ledger
-from domain import case as cases, merkle
+from commands.ports import Damaged, Head, Ledger
+from domain import merkle
 from domain.errors import Refused
-from domain.events import NO_HASH, Recorded
-from projections.drafts import EMPTY, Draft, drafted, member_of, row_of
-from projections.feed import closing
-from projections.groups import Group, Member, groups
-from projections.rows import PROJECTOR_VERSION, Row, Tombstone, decode, encode
+from domain.events import NO_HASH, payload_hash
+from projections.groups import not_alone
+from projections.rows import PROJECTOR_VERSION, Row, Tombstone, decode
+from projections.shard import Leaf, Stored
+from projections.shards import dealt
 from projections.spec import Spec
+
+Progress = Callable[[int, int], None]
+"""Called with the sequence reached and the last one."""
 
 
 class Dataset(Struct, frozen=True, kw_only=True):
@@ -42,34 +46,58 @@ class Dataset(Struct, frozen=True, kw_only=True):
         return [decode(line) for line in self.encoded]
 
 
-class Leaf(NamedTuple):
-    """A row's place in the tree; `row` is None once its case was erased."""
-
-    case: str
-    hash: bytes
-    row: bytes | None
-
-
-async def build(ledger: Ledger, spec: Spec, as_of: int | None = None) -> Dataset:
+async def build(
+    ledger: Ledger,
+    spec: Spec,
+    as_of: int | None = None,
+    *,
+    shards: int = 1,
+    progress: Progress = lambda done, of: None,
+) -> Dataset:
     """The dataset as it was known at the event `as_of`, by default the last one.
 
-    Raises Refused when the ledger ends before `as_of`, Damaged when an event is missing, Unavailable.
+    The ledger is read to its end, since a later erasure counts. `shards` processes fold the cases;
+    one is this process. Raises Refused when the ledger ends before `as_of`, Damaged when an event is
+    missing, Unavailable.
     """
     head = await ledger.head()
     until = head.sequence if as_of is None else as_of
-    if until > head.sequence:
-        raise Refused(f"The ledger ends at event {head.sequence}: there is no event {until} yet.")
-    shard, at, head_sha256 = Shard(until), 0, NO_HASH
-    async with closing(ledger.read()) as events:
-        async for recorded in events:
-            at = recorded.sequence
-            if at == until:
-                head_sha256 = recorded.hash
-            shard.see(recorded)
+    must_have(head, until)
+    head_sha256 = NO_HASH
+    async with dealt(shards, until) as fold, aclosing(read(ledger, head)) as pieces:
+        async for piece in pieces:
+            if piece[0][0] <= until <= piece[-1][0]:
+                head_sha256 = payload_hash(piece[until - piece[0][0]][1])
+            await fold.take(piece)
+            progress(piece[-1][0], head.sequence)
+        groups = not_alone(await fold.members(), spec)
+        leaves = fold.leaves(groups, spec)
+        return await asyncio.to_thread(dataset_of, leaves, spec, until, head_sha256, head.ledger)
+
+
+def must_have(head: Head, sequence: int) -> None:
+    """Raises Refused."""
+    if sequence > head.sequence:
+        raise Refused(
+            f"The ledger ends at event {head.sequence}: there is no event {sequence} yet."
+        )
+
+
+async def read(ledger: Ledger, head: Head) -> AsyncGenerator[Sequence[Stored], None]:
+    """All events from the first up to the head, none of them missing. Raises Damaged, Unavailable."""
+    at, pieces = 0, ledger.stored()
+    try:
+        async for piece in pieces:
+            for sequence, _ in piece:
+                if sequence != at + 1:
+                    raise Damaged(f"the ledger has no event {at + 1} before event {sequence}")
+                at = sequence
+            yield piece
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()
     if at < head.sequence:
         raise Damaged(f"the ledger ends at event {at}, and it said event {head.sequence}")
-    leaves = shard.leaves(groups(shard.members(), spec), spec)
-    return dataset_of(leaves, spec, until, head_sha256, head.ledger)
 
 
 def dataset_of(
@@ -95,41 +123,3 @@ def dataset_of(
         projector=PROJECTOR_VERSION,
         ledger=ledger,
     )
-
-
-class Shard:
-    """Folds the events of some cases, whole ones, up to the sequence `until`; of what comes later it
-    keeps only who was erased. Only the order within a case matters."""
-
-    def __init__(self, until: int) -> None:
-        self._until = until
-        self.drafts: dict[UUID, Draft] = {}
-        self.erased: set[UUID] = set()
-
-    def see(self, recorded: Recorded) -> None:
-        if recorded.aggregate != cases.NAME:
-            return
-        case = recorded.aggregate_id
-        if recorded.sequence <= self._until:
-            self.drafts[case] = drafted(self.drafts.get(case, EMPTY), recorded)
-        elif isinstance(recorded.event, cases.Erased):
-            self.erased.add(case)
-
-    def members(self) -> list[Member]:
-        made = (member_of(case, draft) for case, draft in self.drafts.items())
-        return [member for member in made if member]
-
-    def leaves(self, groups: Mapping[UUID, Group], spec: Spec) -> list[Leaf]:
-        """Of the rows that the spec wants, sorted by case; `groups` are those of all cases."""
-        rows = (
-            row_of(case, draft, groups[case])
-            for case, draft in self.drafts.items()
-            if case in groups
-        )
-        made = (self._leaf(row) for row in rows if row and spec.wants(row))
-        return sorted(made, key=lambda leaf: leaf.case)
-
-    def _leaf(self, row: Row) -> Leaf:
-        encoded = encode(row)
-        hash_ = merkle.leaf_hash(encoded)
-        return Leaf(row.case, hash_, None if UUID(row.case) in self.erased else encoded)

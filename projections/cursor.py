@@ -36,6 +36,13 @@ LONG_SECONDS_MAX = 3600.0
 COLUMNS = "name, version, revision, live, sequence, hash, ledger"
 LIVE = f"SELECT {COLUMNS} FROM projection.cursor WHERE name = $1 AND live"  # noqa: S608
 FIND = f"SELECT {COLUMNS} FROM projection.cursor WHERE name = $1 AND version = $2"  # noqa: S608
+# Asked first: even where it changes nothing, DDL locks out those who move cursors.
+IS_MADE = """
+SELECT EXISTS (
+    SELECT 1 FROM information_schema.columns
+    WHERE (table_schema, table_name, column_name) = ('projection', 'cursor', 'trouble')
+)
+"""
 IS_LIVE = "SELECT EXISTS (SELECT 1 FROM projection.cursor WHERE name = $1 AND live)"
 
 
@@ -59,7 +66,8 @@ async def create(projections: Iterable[Projection], database: Database) -> None:
     """Makes what is missing, with empty tables."""
     async with database.acquire() as db, db.transaction():
         await _hold(db)
-        await db.execute(DDL)
+        if not await db.fetchval(IS_MADE):
+            await db.execute(DDL)
         for projection in projections:
             if not await db.fetchval(IS_LIVE, projection.name):
                 await _insert(db, projection, Cursor(projection.name, 1, projection.revision, True))

@@ -29,8 +29,11 @@ async def apply(db: Db, batch: Sequence[Recorded]) -> None:
     before = await _drafts(db, {recorded.aggregate_id for recorded in concerned})
     after = dict(before)
     for recorded in concerned:
-        draft = after.get(recorded.aggregate_id, EMPTY)
-        after[recorded.aggregate_id] = drafted(draft, recorded)
+        draft, mention = (
+            after.get(recorded.aggregate_id, EMPTY),
+            (recorded.sequence, str(recorded.id)),
+        )
+        after[recorded.aggregate_id] = drafted(draft, recorded.event, mention)
     changed = [(case, draft) for case, draft in after.items() if draft is not before.get(case)]
     await db.executemany(
         "INSERT INTO cases VALUES ($1, $2, $3, $4) ON CONFLICT (case_id) DO UPDATE"

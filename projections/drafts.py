@@ -1,5 +1,6 @@
 """A row in the making: what of a case's history its row depends on, each piece with its event."""
 
+from typing import get_args
 from uuid import UUID
 
 from msgspec import Struct
@@ -18,12 +19,12 @@ from domain.case import (
     Origin,
     Withdrawn,
 )
-from domain.events import Recorded
+from domain.events import Event
 from projections.groups import Group, Member, Mention
 from projections.rows import Row, RowImage, RowLabel
 
 
-class DraftImage(Struct, frozen=True):
+class DraftImage(Struct, frozen=True, array_like=True):
     channel: str
     modality: str
     submitted: Mention
@@ -34,9 +35,9 @@ class DraftImage(Struct, frozen=True):
     profile: str = ""
 
 
-class Draft(Struct, frozen=True):
+class Draft(Struct, frozen=True, array_like=True):
     """`images` by item, in the order of submission; `context` by code, as (value, event); `labels`
-    oldest first; `links` are other cases of the patient."""
+    oldest first; `links` are other cases of the patient. An array when encoded: cases are many."""
 
     site: str = ""
     patient: UUID | None = None
@@ -51,24 +52,25 @@ class Draft(Struct, frozen=True):
 
 
 EMPTY = Draft()
-CHANGING = (
-    Opened,
-    ImageSubmitted,
-    ImageIngested,
-    ImagesMoved,
-    ContextGiven,
-    LabelConfirmed,
-    LabelRevised,
-    Linked,
-    Withdrawn,
+Changing = (
+    Opened
+    | ImageSubmitted
+    | ImageIngested
+    | ImagesMoved
+    | ContextGiven
+    | LabelConfirmed
+    | LabelRevised
+    | Linked
+    | Withdrawn
 )
 """The events that `drafted` looks at; all others change nothing."""
 
+CHANGING: tuple[type[Changing], ...] = get_args(Changing)
 
-def drafted(draft: Draft, recorded: Recorded) -> Draft:
-    """The draft after one more event of its case."""
-    mention = (recorded.sequence, str(recorded.id))
-    match recorded.event:
+
+def drafted(draft: Draft, event: Event, mention: Mention) -> Draft:
+    """The draft after one more event of its case, which `mention` names."""
+    match event:
         case Opened() as opened:
             return replace(
                 draft,
@@ -164,6 +166,7 @@ def _row_label(label: Label) -> RowLabel:
         rater=str(label.rater),
         confidence=label.confidence or "",
         blinded=label.blinded,
+        at=label.at.isoformat() if label.at else "",
     )
 
 

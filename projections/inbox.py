@@ -32,7 +32,8 @@ CREATE TABLE cases (
     answered boolean NOT NULL DEFAULT false,
     label text,
     withdrawn boolean NOT NULL DEFAULT false,
-    erased boolean NOT NULL DEFAULT false
+    erased boolean NOT NULL DEFAULT false,
+    imported boolean NOT NULL DEFAULT false
 );
 CREATE TABLE images (
     case_id uuid NOT NULL,
@@ -49,6 +50,7 @@ SELECT case_id, code, site, person, opened_at, sent_at, pending, usable, rejecte
     CASE
         WHEN erased THEN 'erased'
         WHEN withdrawn THEN 'withdrawn'
+        WHEN imported THEN 'imported'
         WHEN label IS NOT NULL THEN 'labelled'
         WHEN pending > 0 THEN 'receiving'
         WHEN NOT answered THEN 'waiting'
@@ -77,7 +79,7 @@ STORE = """
 INSERT INTO cases SELECT * FROM unnest(
     $1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[], $6::uuid[], $7::text[],
     $8::integer[], $9::boolean[], $10::uuid[], $11::boolean[], $12::text[], $13::boolean[],
-    $14::boolean[]
+    $14::boolean[], $15::boolean[]
 ) ON CONFLICT (case_id) DO UPDATE SET
     prediction = excluded.prediction, top = excluded.top, top_permille = excluded.top_permille,
     abstained = excluded.abstained, answer = excluded.answer, answered = excluded.answered,
@@ -129,7 +131,9 @@ async def _cases(db: Db, batch: Sequence[Recorded]) -> dict[str, Case]:
 
 # Queries
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
+State = Literal[
+    "receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased", "imported"
+]
 
 
 class CaseLine(Struct, frozen=True):
@@ -137,8 +141,8 @@ class CaseLine(Struct, frozen=True):
 
     `state`: receiving images, waiting for an answer, answered, abstained (the model did not choose,
     or the question does not apply), labelled (the final cause is known, whatever came before), withdrawn
-    (in no later dataset), erased (its key and objects are gone). `linked` are other cases of the
-    same patient.
+    (in no later dataset), erased (its key and objects are gone), imported (nobody waits for it).
+    `linked` are other cases of the same patient.
     """
 
     case_id: UUID
@@ -187,9 +191,10 @@ async def cases_of(db: Db, person: UUID, limit: int, offset: int = 0) -> list[Ca
 
 
 async def latest(db: Db, limit: int, state: State | None = None) -> list[CaseLine]:
-    """Newest first, of everybody."""
+    """Newest first, of everybody; those that were imported only when asked for."""
     found = await db.fetch(
-        "SELECT * FROM inbox.overview WHERE $2::text IS NULL OR state = $2"
+        "SELECT * FROM inbox.overview WHERE state = $2"
+        " OR $2::text IS NULL AND state <> 'imported'"
         " ORDER BY opened_at DESC, case_id LIMIT $1",
         limit,
         state,

@@ -47,6 +47,7 @@ class Case(Struct):
     label: Cause | None = None
     withdrawn: bool = False
     erased: bool = False
+    imported: bool = False
 
     def outdate(self) -> None:
         self.answer, self.answered = None, False
@@ -105,7 +106,8 @@ def case_of(recorded: Recorded) -> str:
 
 def _open(fold: Fold, case: str, recorded: Recorded, event: Opened) -> None:
     time = recorded.envelope.time
-    fold.cases[case] = Case(case, event.code, event.site, event.by, time)
+    imported = event.origin == "import"
+    fold.cases[case] = Case(case, event.code, event.site, event.by, time, imported=imported)
 
 
 def _submit(fold: Fold, case: str, recorded: Recorded, event: ImageSubmitted) -> None:

@@ -30,6 +30,7 @@ from projections.strata import DIMENSIONS, Dimension, Group, Seconds, Tally, eve
 
 # `said` is the one cause a model chose, `abstained` where it chose none, or why it declined; the
 # view keeps each model's last word in each case. `channel` is how the images it saw had come.
+# Imported cases, which nobody answers, are no rows.
 DDL = """
 CREATE TABLE cases (
     case_id uuid PRIMARY KEY,
@@ -104,7 +105,7 @@ async def apply(db: Db, batch: Sequence[Recorded]) -> None:
 def changes(recorded: Recorded) -> Iterator[Change]:
     case_id, event_id = recorded.aggregate_id, recorded.id
     match recorded.event:
-        case Opened():
+        case Opened(origin=origin) if origin != "import":
             yield Change(OPEN, (case_id,))
         case ImageSubmitted() as image:
             yield Change(SENT, (case_id, image.sent))

@@ -26,7 +26,8 @@ class RowImage(Struct, frozen=True, kw_only=True):
 
 class RowLabel(Struct, frozen=True, kw_only=True):
     """A final cause as `rater` knew it: level 1 working diagnosis, 2 instrumental, 3 adjudicated;
-    `blinded` when no answer of a model existed yet. `stage` and `confidence` are empty if unknown."""
+    `blinded` when no answer of a model existed yet. `stage`, `confidence` and `at` (the day it was
+    said, as 2026-03-02) are empty if unknown."""
 
     cause: str
     level: int
@@ -35,6 +36,7 @@ class RowLabel(Struct, frozen=True, kw_only=True):
     rater: str
     confidence: str = ""
     blinded: bool = False
+    at: str = ""
 
 
 class Row(Struct, frozen=True, kw_only=True):

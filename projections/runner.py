@@ -36,6 +36,10 @@ async def run_all(
     projections: Sequence[Projection], ledger: Ledger, database: Database, troubles: Troubles
 ) -> None:
     """Runs each for ever, whatever becomes of the others; one that stopped tries again at times."""
+    try:
+        await _build_first(projections, ledger, database)
+    except (Unavailable, Damaged, Poisoned, ValidationError) as error:
+        log.warning("the read models are built one by one: %s", error)
     await asyncio.gather(*(_keep(one, ledger, database, troubles) for one in projections))
 
 
@@ -129,6 +133,21 @@ async def _up_to_date(projection: Projection, ledger: Ledger, database: Database
 
 
 # Rebuilding
+
+
+async def _build_first(
+    projections: Sequence[Projection], ledger: Ledger, database: Database
+) -> None:
+    """In a new database beside a long ledger: all from one reading. What hinders it meets each when
+    it runs, and goes on from here."""
+    await cursors.create(projections, database)
+    lives = [await _live(one.name, database) for one in projections]
+    is_new = all((live.sequence, live.version) == (0, 1) for live in lives)
+    if is_new and (await ledger.head()).sequence >= LONG_LEDGER_EVENTS:
+        begun = [
+            Version(one, await cursors.begin(one, database, anew=False)) for one in projections
+        ]
+        await _build(begun, ledger, database, lambda sequence, head: None)
 
 
 class Rebuilt(Struct, frozen=True):

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from PIL import Image
 
 from commands.ports import Commit, Ledger
-from domain import case as cases, person as people
+from domain import case as cases, examination, person as people
 from domain.case import Case, CaseEvent
 from domain.events import CASE, NO_HASH, Event, Recorded, Request, fold
 from domain.identity import Instant, case_code, event_id
@@ -84,6 +84,18 @@ class Given:
             people.Consented(notice=NOTICE, language=language, text_sha256=NO_HASH),
         )
         return person
+
+    async def advice(self) -> None:
+        """Two examinations: one whose text a clinician revised, and one that was retired."""
+        text = examination.Text(ru="текст", en="text")
+        when = examination.When(blocks=("base",))
+        for code in ("base.kept", "base.retired"):
+            added = examination.Added(code, text, text, when, 1, "a source", verified=False)
+            await self.happened(examination.NAME, examination.examination_id(code), added)
+        revised = examination.Revised(text, text, when, 2, "another", True, self.new_id())
+        kept, retired = map(examination.examination_id, ("base.kept", "base.retired"))
+        await self.happened(examination.NAME, kept, revised)
+        await self.happened(examination.NAME, retired, examination.Retired(reason="superseded"))
 
     # Cases
 

@@ -44,6 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
         "import manifest.csv",
         "doctor --bogus",
         "dataset build",
+        "dataset build --out new --shards 0",
         "case withdraw K7-4F2Q",
         "case withdraw K7-4F2Q --reason erasure",
         "case erase K7-4F2Q",
@@ -273,6 +274,26 @@ def test_a_moment_that_is_none_exits_2(furnished: Ictus, moment: str) -> None:
     done = furnished("case", "show", str(uuid4()), "--as-of", moment)
     assert done.returncode == 2
     assert f"`{moment}`" in done.stderr
+
+
+def test_read_models_are_rebuilt_together_and_their_status_is_told(furnished: Ictus) -> None:
+    done = furnished("projection", "rebuild", "history", "inbox", "--json")
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["name"] for one in told] == ["history", "inbox"]
+    assert done.stderr == ""
+    done = furnished("projection", "status", "--json")
+    lines = {one["name"]: one for one in map(json.loads, done.stdout.splitlines())}
+    for one in told:
+        line = lines[one["name"]]
+        assert (line["version"], line["sequence"]) == (one["version"], one["sequence"])
+        assert (line["behind"], line["behind_s"], line["trouble"]) == (0, 0.0, "")
+
+
+def test_rebuilding_nothing_exits_2(furnished: Ictus) -> None:
+    done = furnished("projection", "rebuild")
+    assert done.returncode == 2
+    assert "history" in done.stderr
 
 
 def test_an_unknown_read_model_or_model_exits_3(furnished: Ictus) -> None:

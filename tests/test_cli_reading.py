@@ -7,6 +7,9 @@ from uuid import UUID
 import pytest
 
 from adapters.storage.postgres import PostgresDatabase
+from commands.examinations import catalogue
+from domain import examination
+from domain.examination import examination_id
 from ictus.wiring import House, open_house
 from projections import PROJECTIONS, history
 from tests.commandline import Ictus
@@ -111,3 +114,54 @@ def test_a_case_is_unknown_before_it_began(furnished: Ictus, told: UUID) -> None
     done = furnished("case", "show", str(told), "--as-of", "2000-01-01T00:00Z")
     assert (done.returncode, done.stdout) == (3, "")
     assert "as of 2000-01-01T00:00Z" in done.stderr
+
+
+# Advice
+
+
+def test_the_catalogue_of_advice_is_listed_as_of_any_moment(furnished: Ictus) -> None:
+    done = furnished("advice", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [text["code"] for text in found] == sorted(text.code for text in catalogue())
+    assert {text["reviewed_by"] for text in found} == {None}
+    assert furnished("advice", "list", "--as-of", "2000-01-01T00:00Z", "--json").stdout == ""
+    assert "nobody yet" in furnished("advice", "list").stdout
+
+
+async def test_every_text_of_an_examination_is_shown_by_code_or_id(furnished: Ictus) -> None:
+    key = examination_id("ce.telemetry")
+    async with open_house(furnished.settings, "test") as house:
+        given = Given(house.books.ledger)
+        clinician, before = given.new_id(), (await house.books.ledger.head()).sequence
+        await given.happened(examination.NAME, key, revision(clinician))
+        async with PostgresDatabase(house.settings.postgres.dsn) as database:
+            await project(house.books.ledger, database, PROJECTIONS["advice"])
+    shown = furnished("advice", "show", "ce.telemetry", "--json").stdout
+    assert shown == furnished("advice", "show", str(key).upper(), "--json").stdout
+    first, second = [json.loads(line) for line in shown.splitlines()]
+    assert (first["reviewed_by"], second["reviewed_by"]) == (None, str(clinician))
+    assert second["why"] == {"ru": "Потому", "en": "Because"}
+    early = furnished("advice", "show", "ce.telemetry", "--as-of", str(before), "--json").stdout
+    assert [json.loads(line) for line in early.splitlines()] == [first]
+    table = furnished("advice", "show", "ce.telemetry").stdout
+    assert "Потому" in table
+    assert "Because" in table
+
+
+def revision(by: UUID) -> examination.Revised:
+    return examination.Revised(
+        name=examination.Text(ru="Имя", en="Name"),
+        why=examination.Text(ru="Потому", en="Because"),
+        when=examination.When(blocks=("base",)),
+        priority=1,
+        source="a source",
+        verified=True,
+        reviewed_by=by,
+    )
+
+
+def test_an_unknown_examination_exits_3_and_says_what_tells_all(furnished: Ictus) -> None:
+    done = furnished("advice", "show", "no.such")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "`ictus advice list`" in done.stderr

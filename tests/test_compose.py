@@ -300,7 +300,7 @@ async def test_the_health_check_tells_ready_from_not_ready(is_ready: bool) -> No
     port = free_port()
     python, *words = SERVICES["bot"]["healthcheck"]["test"][1:]
     assert python == "python"
-    async with health("127.0.0.1", port, lambda: is_ready):
+    async with health("127.0.0.1", port, lambda: [] if is_ready else ["stopped"]):
         words = [word.replace("8080", str(port)) for word in words]
         check = await asyncio.create_subprocess_exec(
             sys.executable, *words, stderr=asyncio.subprocess.DEVNULL

@@ -23,7 +23,9 @@ from workers.taps import Tap
 from workers.texts import NOTICE, plainly, say
 from workers.wording import Catalogue, capital, card_lines, code_of, within
 
-State = Literal["receiving", "waiting", "answered", "abstained", "confirmed", "withdrawn", "erased"]
+State = Literal[
+    "receiving", "waiting", "answered", "abstained", "confirmed", "withdrawn", "erased", "imported"
+]
 Rows = tuple[tuple[Button, ...], ...]
 
 CAPTION_UNITS_MAX = 1024

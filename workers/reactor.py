@@ -1,36 +1,31 @@
-"""The loop of every worker: consume, react, acknowledge by what came of it.
+"""What a worker is to the loop that drives it: a reaction, its outcomes, and one attempt at it.
 
 Delivery is at least once: a message is acknowledged only after its effects are durable, so reacting
-twice must change nothing. Messages with the same key are handled one after the other, others side
-by side. What cannot be handled is tried a few times and then set aside in the dead-letter stream,
-so that it never blocks the rest.
+twice must change nothing. `workers.loop` runs a reaction, `workers.letters` keeps what failed.
 """
 
-import asyncio
 import logging
-import time
 import traceback
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple, TypeVar, assert_never
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from commands.ports import Erased, Message, Queue, Unavailable
+from commands.ports import Erased, Message, Unavailable
+from domain.dead_letter import Cause
 from domain.errors import Refused
 from domain.events import Recorded, decode
 
 log = logging.getLogger("ictus.reactor")
 T = TypeVar("T")
 
-FAILURES_MAX = 5
-RETRY_SECONDS = (0.5, 1, 2, 5, 10)
-HEARTBEAT_SECONDS = 4
-CONCURRENT_MAX = 16
-DRAIN_SECONDS_MAX = 5.0
+AWAY_SECONDS = 1.0
+HOUSE = Path(__file__).resolve().parents[1]
+ROOMS = ("adapters", "commands", "domain", "workers")
 
 
 class Done(Struct, frozen=True):
@@ -56,8 +51,30 @@ class Poison(Struct, frozen=True):
 Outcome = Done | Ignored | Retry | Poison
 
 
+class Failed(Struct, frozen=True):
+    """Why an attempt failed. `place` is the function of ours where it did, without line numbers;
+    what is `lasting` is not worth another attempt."""
+
+    cause: Cause
+    error: str
+    place: str
+    lasting: bool = True
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for failures of the same kind at the same place."""
+        return sha256(f"{self.error}/{self.place}".encode()).hexdigest()[:16]
+
+
+Result = Done | Ignored | Retry | Failed
+
+
 class Reaction(NamedTuple):
-    """What one durable consumer does. `key` orders, `give_up` speaks when it became poison."""
+    """What one durable consumer does. `key` orders, `give_up` speaks when it became poison.
+
+    With `ordered`, the key is `<part>.<aggregate>.<id>`, and no event of an aggregate is handled
+    while an earlier one of it is tried again or set aside.
+    """
 
     name: str
     stream: str
@@ -65,51 +82,7 @@ class Reaction(NamedTuple):
     react: Callable[[Message], Awaitable[Outcome]]
     key: Callable[[Message], str]
     give_up: Callable[[Message], Awaitable[None]] | None = None
-
-
-class DeadLetter(Struct, frozen=True, kw_only=True):
-    """`fingerprint` groups failures of the same cause; `data` is the message as it came."""
-
-    consumer: str
-    subject: str
-    sequence: int
-    reason: str
-    fingerprint: str
-    attempts: int
-    data: bytes
-
-
-async def run(reaction: Reaction, queue: Queue) -> None:
-    """Reacts until cancelled, then finishes what is in hand, for DRAIN_SECONDS_MAX at most."""
-    gate = asyncio.Semaphore(CONCURRENT_MAX)
-    keyed = _Keyed()
-    failures: dict[int, int] = defaultdict(int)
-    in_hand: set[asyncio.Task[None]] = set()
-
-    def put_down(task: asyncio.Task[None]) -> None:
-        gate.release()
-        in_hand.discard(task)
-        if not task.cancelled() and task.exception():
-            log.error("not settled", extra={"cause": type(task.exception()).__name__})
-
-    try:
-        async for message in queue.consume(reaction.stream, reaction.name, reaction.subjects):
-            await gate.acquire()
-            task = asyncio.create_task(_handle(reaction, queue, message, keyed, failures))
-            in_hand.add(task)
-            task.add_done_callback(put_down)
-    finally:
-        await _finish(in_hand)
-
-
-async def _finish(in_hand: set[asyncio.Task[None]]) -> None:
-    """What is not finished in time is cancelled and will be delivered again."""
-    try:
-        if in_hand:
-            await asyncio.wait(in_hand, timeout=DRAIN_SECONDS_MAX)
-    finally:
-        for task in in_hand:
-            task.cancel()
+    ordered: bool = False
 
 
 def on_event(react: Callable[[Recorded], Awaitable[T]]) -> Callable[[Message], Awaitable[T]]:
@@ -126,156 +99,44 @@ def aggregate_key(message: Message) -> str:
     return ".".join(message.subject.split(".")[2:5])
 
 
-async def _handle(
-    reaction: Reaction,
-    queue: Queue,
-    message: Message,
-    keyed: "_Keyed",
-    failures: dict[int, int],
-) -> None:
-    async with _in_hand(message), keyed.turn(reaction.key(message)):
-        started = time.monotonic()
-        outcome = await _react(reaction, message, failures)
-        settled = await _settle(reaction, queue, message, outcome, failures)
-        log.info(
-            "reacted",
-            extra={
-                "reaction": reaction.name,
-                "sequence": message.sequence,
-                "outcome": type(outcome).__name__.lower() if settled else "unsettled",
-                "ms": round((time.monotonic() - started) * 1000),
-            },
-        )
-
-
-async def _react(reaction: Reaction, message: Message, failures: dict[int, int]) -> Outcome:
+def aggregate_of(key: str) -> tuple[str, UUID] | None:
+    """What `<part>.<aggregate>.<id>` names; None for any other key."""
     try:
-        return await reaction.react(message)
+        _, aggregate, id_ = key.split(".")
+        return aggregate, UUID(id_)
+    except ValueError:
+        return None
+
+
+async def attempt(name: str, act: Callable[[], Awaitable[Outcome | Failed]]) -> Result:
+    """What came of it; never raises but when it is cancelled."""
+    try:
+        outcome = await act()
     except Unavailable as away:
-        log.warning("unavailable", extra={"reaction": reaction.name, "cause": str(away)[:200]})
-        return Retry(1.0)
+        log.warning("unavailable", extra={"reaction": name, "cause": str(away)[:200]})
+        return Retry(AWAY_SECONDS)
     except Erased:
         return Ignored()
-    except (msgspec.ValidationError, msgspec.DecodeError):
-        return Poison("not-understood")
-    except Refused as refused:
-        return Poison(f"refused:{type(refused).__name__}")
-    except Exception as bug:  # noqa: BLE001  the boundary: a bug in one message must not stop the rest
-        return _failed(reaction, message, failures, bug)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        return _failed("not-understood", error)
+    except Refused as error:
+        return _failed("refused", error)
+    except Exception as error:  # noqa: BLE001  the boundary: a bug in one message must not stop the rest
+        return _failed("failed", error)
+    if isinstance(outcome, Poison):
+        return Failed("declined", outcome.reason, name)
+    return outcome
 
 
-def _failed(
-    reaction: Reaction, message: Message, failures: dict[int, int], bug: Exception
-) -> Outcome:
-    failures[message.sequence] += 1
-    count = failures[message.sequence]
-    where = traceback.extract_tb(bug.__traceback__)[-1]
-    log.error(
-        "failed",
-        extra={
-            "reaction": reaction.name,
-            "sequence": message.sequence,
-            "attempt": count,
-            "cause": f"{type(bug).__name__} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}",
-        },
-    )
-    if count < FAILURES_MAX:
-        return Retry(RETRY_SECONDS[min(count, len(RETRY_SECONDS)) - 1])
-    return Poison(f"{type(bug).__name__}:{where.name}")
+def _failed(cause: Cause, error: Exception) -> Failed:
+    return Failed(cause, type(error).__name__, _place(error), lasting=cause != "failed")
 
 
-async def _settle(
-    reaction: Reaction,
-    queue: Queue,
-    message: Message,
-    outcome: Outcome,
-    failures: dict[int, int],
-) -> bool:
-    """Acknowledges; what the server does not hear now, it delivers again later."""
-    try:
-        match outcome:
-            case Done() | Ignored():
-                await message.ack()
-            case Retry(after_s):
-                await message.retry(after_s)
-            case Poison(reason):
-                await _set_aside(reaction, queue, message, reason, failures)
-                await message.ack()
-            case _:
-                assert_never(outcome)
-    except Unavailable:
-        return False
-    if not isinstance(outcome, Retry):
-        failures.pop(message.sequence, None)
-    return True
-
-
-async def _set_aside(
-    reaction: Reaction, queue: Queue, message: Message, reason: str, failures: dict[int, int]
-) -> None:
-    await _give_up(reaction, message)
-    letter = DeadLetter(
-        consumer=reaction.name,
-        subject=message.subject,
-        sequence=message.sequence,
-        reason=reason,
-        fingerprint=sha256(f"{reaction.name}/{reason}".encode()).hexdigest()[:16],
-        attempts=failures[message.sequence] or 1,
-        data=message.data,
-    )
-    subject = f"ictus.dlq.{reaction.name}.{reaction.key(message)}"
-    message_id = f"{reaction.name}:{reaction.stream}:{message.sequence}"
-    await queue.publish(subject, msgspec.json.encode(letter), message_id=message_id)
-    log.error("set aside", extra={"reaction": reaction.name, "sequence": message.sequence})
-
-
-async def _give_up(reaction: Reaction, message: Message) -> None:
-    """What nobody can speak about any more is set aside all the same."""
-    if reaction.give_up is None:
-        return
-    try:
-        await reaction.give_up(message)
-    except Unavailable:
-        raise
-    except Exception as bug:  # noqa: BLE001  the boundary: poison must not block the rest
-        extra = {"reaction": reaction.name, "cause": type(bug).__name__}
-        log.error("gave up in silence", extra=extra)
-
-
-@asynccontextmanager
-async def _in_hand(message: Message) -> AsyncIterator[None]:
-    """While it waits for its turn and is at work, it is not delivered to anybody else."""
-    heartbeat = asyncio.create_task(_heartbeat(message))
-    try:
-        yield
-    finally:
-        heartbeat.cancel()
-
-
-async def _heartbeat(message: Message) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        try:
-            await message.working()
-        except Unavailable:
-            continue
-
-
-class _Keyed:
-    """One lock per key while anybody waits for it, first come, first served."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._waiting: dict[str, int] = defaultdict(int)
-
-    @asynccontextmanager
-    async def turn(self, key: str) -> AsyncIterator[None]:
-        self._waiting[key] += 1
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        try:
-            async with lock:
-                yield
-        finally:
-            self._waiting[key] -= 1
-            if not self._waiting[key]:
-                del self._waiting[key], self._locks[key]
+def _place(error: Exception) -> str:
+    """The innermost function of this house on the way of the error, else just the innermost."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if path.is_relative_to(HOUSE) and path.relative_to(HOUSE).parts[0] in ROOMS:
+            return f"{path.relative_to(HOUSE).as_posix()}:{frame.name}"
+    return f"{Path(frames[-1].filename).name}:{frames[-1].name}"

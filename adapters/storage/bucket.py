@@ -31,7 +31,7 @@ class Bucket:
 
     async def create(self, name: str, value: bytes) -> bool:
         """True for the first writer only, also when the acknowledgement was lost on the way."""
-        return await patiently(partial(self._create, name, value, uuid4().hex))
+        return await self.swap(name, value, 0)
 
     async def put(self, name: str, value: bytes) -> None:
         await patiently(partial(self._put, name, value, {}))
@@ -40,17 +40,26 @@ class Bucket:
         note = await patiently(partial(self._get, name))
         return note.value if note else None
 
+    async def read(self, name: str) -> tuple[bytes, int]:
+        """The value and its version, from the leader: a replica may lag behind."""
+        note = await patiently(partial(self._get, name, direct=False))
+        return (note.value, note.sequence) if note else (b"", 0)
+
+    async def swap(self, name: str, value: bytes, version: int) -> bool:
+        """True if the value was of that version; also when the acknowledgement was lost."""
+        return await patiently(partial(self._swap, name, value, version, uuid4().hex))
+
     async def erase(self, name: str) -> None:
         """Overwrites the value on the server's disk, not only its entry."""
         if note := await patiently(partial(self._get, name)):
             await patiently(partial(self._erase, note.sequence))
 
-    async def _create(self, name: str, value: bytes, writer: str) -> bool:
-        guard = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: "0", WRITER: writer}
+    async def _swap(self, name: str, value: bytes, version: int, writer: str) -> bool:
+        guard = {Header.EXPECTED_LAST_SUBJECT_SEQUENCE: str(version), WRITER: writer}
         answer = await self._put(name, value, guard)
         if answer.seq:
             return True
-        note = await self._get(name)
+        note = await self._get(name, direct=False)
         return note is not None and note.writer == writer
 
     async def _put(self, name: str, value: bytes, headers: dict[str, str]) -> Answer:
@@ -59,12 +68,12 @@ class Bucket:
             raise RuntimeError(f"JetStream refuses: {answer.error.description}")
         return answer
 
-    async def _get(self, name: str) -> Note | None:
+    async def _get(self, name: str, *, direct: bool = True) -> Note | None:
         subject = f"{self._subject}.{token(name)}"
         try:
             with reaching(self._client):
                 found = await jetstream(self._client).get_last_msg(
-                    self._stream, subject, direct=True
+                    self._stream, subject, direct=direct
                 )
         except NotFoundError:
             return None

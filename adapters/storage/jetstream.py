@@ -93,6 +93,12 @@ class JetStreamLedger:
                 for sequence, payload in piece:
                     yield decode(sequence, payload)
 
+    async def stored(self, after: int = 0) -> AsyncIterator[list[Stored]]:
+        head = await self._checked(after)
+        async with aclosing(self._all(after, head)) as pieces:
+            async for piece in pieces:
+                yield piece
+
     async def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
         """Whatever goes wrong on the way is healed by beginning anew, checked, from there on."""
         while True:

@@ -82,6 +82,12 @@ class MemoryLedger:
             if aggregate in (None, recorded.aggregate):
                 yield recorded
 
+    async def stored(self, after: int = 0) -> AsyncIterator[list[tuple[int, bytes]]]:
+        if after > len(self.log):
+            raise Damaged(f"the ledger ends at sequence {len(self.log)}, before {after}")
+        if found := [(each.sequence, each.data) for each in self.log.after(after)]:
+            yield found
+
     async def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
         while True:
             async for recorded in self.read(after):
@@ -125,6 +131,10 @@ class MemoryQueue:
             self._timers[name].cancel()
         log = self._logs[_stream_of(target)]
         self._timers[name] = get_running_loop().call_later(delay_s, log.add, target, data)
+
+    async def latest(self, stream: str, subject: str) -> bytes | None:
+        found = [stored.data for stored in self._logs[stream].after(0) if stored.subject == subject]
+        return found[-1] if found else None
 
     async def consume(
         self, stream: str, durable: str, subjects: Sequence[str]
@@ -212,6 +222,22 @@ class MemorySlots:
 
     async def get(self, key: str) -> bytes | None:
         return self._notes.get(key)
+
+
+class MemoryBoard:
+    """Implements `commands.ports.Board`."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, tuple[bytes, int]] = {}
+
+    async def read(self, key: str) -> tuple[bytes, int]:
+        return self._notes.get(key, (b"", 0))
+
+    async def write(self, key: str, note: bytes, version: int) -> bool:
+        if (await self.read(key))[1] != version:
+            return False
+        self._notes[key] = note, version + 1
+        return True
 
 
 class MemoryKeys:

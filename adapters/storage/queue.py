@@ -10,11 +10,12 @@ from logging import getLogger
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
+from nats.js.errors import NotFoundError
 
 from adapters.storage.bucket import Bucket
 from adapters.storage.nats_connection import PAUSE_SECONDS, jetstream, patiently, publish, reaching
 from adapters.storage.pull import pull
-from adapters.storage.streams import SCHEDULE_ROOT, SENT_BUCKET, token
+from adapters.storage.streams import BLOCKED_BUCKET, SCHEDULE_ROOT, SENT_BUCKET, token
 from commands.ports import Unavailable
 
 ACK_WAIT_SECONDS = 15.0
@@ -59,6 +60,17 @@ class JetStreamQueue:
             if self._client.is_connected:
                 log.warning("deliveries of %s to %s broke off; asking again", stream, durable)
             await sleep(PAUSE_SECONDS)
+
+    async def latest(self, stream: str, subject: str) -> bytes | None:
+        return await patiently(partial(self._latest, stream, subject))
+
+    async def _latest(self, stream: str, subject: str) -> bytes | None:
+        try:
+            with reaching(self._client):
+                found = await jetstream(self._client).get_last_msg(stream, subject, direct=True)
+        except NotFoundError:
+            return None
+        return found.data or b""
 
     async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
         answer = await publish(self._client, subject, data, headers)
@@ -107,7 +119,6 @@ class Delivery:
 
     @property
     def deliveries(self) -> int:
-        """How often it was delivered, this time included."""
         return self._message.metadata.num_delivered
 
     async def ack(self) -> None:
@@ -137,3 +148,16 @@ class BucketSlots:
 
     async def get(self, key: str) -> bytes | None:
         return await self._bucket.get(key)
+
+
+class BucketBoard:
+    """Implements `commands.ports.Board`; a note is kept for a day after its last change."""
+
+    def __init__(self, client: Client) -> None:
+        self._bucket = Bucket(client, BLOCKED_BUCKET)
+
+    async def read(self, key: str) -> tuple[bytes, int]:
+        return await self._bucket.read(key)
+
+    async def write(self, key: str, note: bytes, version: int) -> bool:
+        return await self._bucket.swap(key, note, version)

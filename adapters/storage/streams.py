@@ -29,6 +29,7 @@ SCHEDULE = "ICTUS_SCHED"
 DEAD_LETTERS = "ICTUS_DLQ"
 KEYS_BUCKET = "ICTUS_KEYS"
 SENT_BUCKET = "ICTUS_SENT"
+BLOCKED_BUCKET = "ICTUS_BLOCKED"
 SCHEDULE_ROOT = "ictus.sched.at"
 
 LEDGER_ID = "ictus-ledger"
@@ -130,6 +131,7 @@ STREAMS: tuple[StreamConfig, ...] = (
     ),
     _bucket(KEYS_BUCKET),
     _bucket(SENT_BUCKET, max_age=7 * DAY),
+    _bucket(BLOCKED_BUCKET, max_age=DAY),
 )
 # Not in StreamConfig's defaults, and deadly to a gapless ledger.
 LEDGER_MUST_NOT = ("allow_msg_ttl", "allow_msg_schedules", "allow_batched", "subject_transform")

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from adapters.storage.nkeys import inbox_prefix
 from adapters.storage.streams import (
+    BLOCKED_BUCKET,
     DEAD_LETTERS,
     INBOX,
     KEYS_BUCKET,
@@ -24,7 +25,7 @@ from adapters.storage.streams import (
     STREAMS,
     bucket_subject,
 )
-from domain import case, dataset, person
+from domain import case, dataset, dead_letter, person
 from domain.events import Event, event_name, tag_of
 from domain.identity import SUBJECT_ROOT
 
@@ -34,7 +35,7 @@ API, ACK = "$JS.API", "$JS.ACK"
 ACCESS = f"{SUBJECT_ROOT}.*.access.>"
 EVERY_EVENT = f"{SUBJECT_ROOT}.>"
 
-DURABLES = {
+WORK = {
     "bot": INBOX,
     "ingest": LEDGER,
     "schedule": LEDGER,
@@ -42,6 +43,8 @@ DURABLES = {
     "answer": LEDGER,
     "outbox": OUTBOX,
 }
+LETTERS = "-letters"
+DURABLES = {**WORK, **{f"{durable}{LETTERS}": LEDGER for durable in WORK}}
 """Every durable consumer and the stream it works through."""
 
 
@@ -70,14 +73,23 @@ def _pulls(stream: str, consumer: str) -> tuple[str, ...]:
 
 
 def _work(durable: str) -> tuple[str, ...]:
-    """To make its consumer, pull, acknowledge, and set aside what cannot be done."""
-    stream = DURABLES[durable]
-    (letters,) = _into(DEAD_LETTERS)
+    """To make its consumers, pull, acknowledge, set aside what cannot be done, and take it up again."""
+    (into,) = _into(DEAD_LETTERS)
+    letters = into.replace(">", f"{durable}.>")
     return (
-        *_pulls(stream, durable),
-        f"{ACK}.{stream}.{durable}.>",
-        letters.replace(">", f"{durable}.>"),
+        *_consumes(durable),
+        *_consumes(f"{durable}{LETTERS}"),
+        letters,
+        f"{API}.DIRECT.GET.{DEAD_LETTERS}.{letters}",
+        *_events(dead_letter.Parked, dead_letter.Handled),
+        f"{API}.STREAM.MSG.GET.KV_{BLOCKED_BUCKET}",
+        f"{bucket_subject(BLOCKED_BUCKET)}.*",
     )
+
+
+def _consumes(durable: str) -> tuple[str, ...]:
+    stream = DURABLES[durable]
+    return (*_pulls(stream, durable), f"{ACK}.{stream}.{durable}.>")
 
 
 HISTORIES = (

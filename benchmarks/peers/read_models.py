@@ -16,7 +16,7 @@ from adapters.storage.postgres import PostgresDatabase
 from benchmarks.measuring import Measured, Stopwatch
 from benchmarks.stories import fresh, stream_of
 from commands.ports import Db
-from domain.case import NAME
+from ictus.past import story
 from projections import PROJECTIONS, cursor, history, inbox, runner
 from projections.feed import in_batches
 
@@ -133,17 +133,16 @@ def followed(url: str, dsn: str, events: int, per_s: int) -> Measured:
 
 
 def shown(url: str, dsn: str) -> Measured:
-    """What `ictus case show CODE` asks: the case by its code, and its events, seen by nobody before."""
+    """What `ictus case show CODE` asks: the case by its code, and its events."""
 
     async def measure(ledger: JetStreamLedger, database: PostgresDatabase) -> Measured:
         codes = await _codes(database)
-        await JetStreamLedger(ledger._client).head()
         with Stopwatch(len(codes)) as watch:
             for code in codes:
                 since = time.perf_counter()
                 async with database.acquire() as db:
                     case, *_ = await inbox.find(db, code)
-                assert await JetStreamLedger(ledger._client).load(NAME, case.case_id)
+                assert await story(ledger, database, case.case_id)
                 watch.lap(since)
         return watch.measured
 

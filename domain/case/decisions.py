@@ -22,6 +22,7 @@ from domain.case.events import (
     Opinion,
     OpinionGiven,
     Prediction,
+    PredictionDeclined,
     Suggestion,
     Withdrawal,
     Withdrawn,
@@ -42,9 +43,12 @@ def submit_image(case: Case, opening: Opened, image: ImageSubmitted) -> list[Cas
 
 
 def record_ingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
-    """Ingest speaks once about an image; about one that has left the case it says nothing."""
-    image = None if case.closed else case.images.get(outcome.item)
-    return [outcome] if image is not None and image.outcome is None else []
+    """Ingest speaks once about an image, unless it failed itself; about one that has left the case
+    it says nothing."""
+    awaited = outcome.item in case.waiting or outcome.item in case.given_up
+    if case.closed or not awaited or outcome == case.images[outcome.item].outcome:
+        return []
+    return [outcome]
 
 
 def move_out(case: Case, item: UUID, other: UUID, by: UUID) -> list[CaseEvent]:
@@ -77,10 +81,13 @@ def give_opinion(case: Case, opinion: Opinion, by: UUID) -> list[CaseEvent]:
 
 
 def needs_prediction(case: Case, model: UUID) -> bool:
-    """All images ingested, at least one usable, and nothing said yet about exactly these inputs."""
+    """All images ingested, at least one usable, and nothing said yet about exactly these inputs; that
+    the analysis failed says nothing."""
     if case.opened is None or case.closed or case.waiting or not case.usable:
         return False
     said = case.prediction
+    if isinstance(said, PredictionDeclined) and said.reason == "failed":
+        return True
     return said is None or (said.inputs, said.af, said.model) != (case.inputs, case.af, model)
 
 
@@ -89,7 +96,7 @@ def record_prediction(case: Case, prediction: Prediction) -> list[CaseEvent]:
         return []
     if (prediction.inputs, prediction.af) != (case.inputs, case.af):
         return []
-    return [prediction]
+    return [] if prediction == case.prediction else [prediction]
 
 
 def compose_answer(case: Case, answer: AnswerComposed) -> list[CaseEvent]:

@@ -75,6 +75,16 @@ class Case(Struct, frozen=True):
         return tuple(item for item, image in self.images.items() if image.outcome is None)
 
     @property
+    def given_up(self) -> tuple[UUID, ...]:
+        """Items on which ingest failed through no fault of theirs: it may do them after all."""
+        outcomes = ((item, image.outcome) for item, image in self.images.items())
+        return tuple(
+            item
+            for item, outcome in outcomes
+            if isinstance(outcome, ImageRejected) and outcome.reason == "failed"
+        )
+
+    @property
     def usable(self) -> tuple[ImageIngested, ...]:
         """De-identified images, in the order they were submitted."""
         outcomes = (image.outcome for image in self.images.values())

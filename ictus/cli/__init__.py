@@ -15,10 +15,12 @@ case = App(name="case", help="Cases: list them, find one, tell its whole story."
 dataset = App(name="dataset", help="Datasets: pure functions of the ledger.")
 projection = App(name="projection", help="Read models: where they stand, rebuild them.")
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
+advice = App(name="advice", help="Examinations that answers advise, and every earlier text.")
 model = App(name="model", help="Models: register a bundle, promote it.")
+dlq = App(name="dlq", help="Dead letters: what a worker could not do, and what waits behind it.")
 image = App(name="image", help="Images: de-identify local files.")
 
-for group in (case, dataset, projection, audit, model, image):
+for group in (case, dataset, projection, audit, model, advice, dlq, image):
     app.command(group)
 
 # Summaries stand here as well as in the functions, which are not imported to show them.
@@ -44,15 +46,34 @@ COMMANDS = (
     (case, "link", "erasure:link", "Says that two cases are of one patient."),
     (case, "withdraw", "erasure:withdraw", "Takes a case out of all later datasets."),
     (case, "erase", "erasure:erase", "Destroys a case's key and objects for ever."),
-    (dataset, "build", "datasets:build", "Builds rows, images and manifest of a dataset."),
+    (dataset, "build", "datasets:build", "Builds rows, images and proofs of a dataset, signed."),
+    (dataset, "verify", "datasets:verify", "Checks a dataset's folder, each row to its events."),
+    (dataset, "proof", "datasets:proof", "Writes a row with proof, for anybody to check."),
+    (dataset, "diff", "differences:diff", "Which rows changed, and the events that did it."),
     (projection, "status", "projections:status", "Version, position and lag of all."),
-    (projection, "rebuild", "projections:rebuild", "Builds one anew and switches to it."),
+    (
+        projection,
+        "rebuild",
+        "projections:rebuild",
+        "Builds some anew, from one reading, and switches.",
+    ),
     (audit, "verify", "audit:verify", "Compares stream, witness, archive and signed heads."),
     (audit, "proof", "audit:proof", "Writes a case's events with proof that nobody changed them."),
     (audit, "repair", "repair:repair", "Restores a damaged ledger, identical, from the archive."),
     (audit, "restore", "repair:restore", "Writes the archived ledger into an empty server."),
     (model, "register", "models:register", "Checks a bundle and makes it known here."),
+    (
+        advice,
+        "list",
+        "advice:list_texts",
+        "The examinations that may be advised, as of any moment.",
+    ),
+    (advice, "show", "advice:show", "Every text an examination had, and who stood for it."),
     (model, "promote", "models:promote", "Gives a registered model a role."),
+    (dlq, "list", "dlq:list_letters", "What was set aside, line by line."),
+    (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),
+    (dlq, "retry", "dlq:retry", "Lets the worker try again, in order."),
+    (dlq, "discard", "dlq:discard", "Skips it for ever."),
     (image, "inspect", "images:inspect", "De-identifies local files and says what became of each."),
 )
 for group, name, function, summary in COMMANDS:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 from ictus.cli.options import AsOf, Count, Data, Json, house, put_json, put_table, sequence_of
 
-State = Literal["receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased"]
+State = Literal[
+    "receiving", "waiting", "answered", "abstained", "labelled", "withdrawn", "erased", "imported"
+]
 
 COLUMNS = ("code", "opened (UTC)", "state", "images", "most likely", "final cause")
 
@@ -32,7 +34,7 @@ def list_cases(
     limit
         How many at most.
     state
-        Only those in this state.
+        Only those in this state; imported ones are listed only so.
     """
     asyncio.run(_list(limit, state, data, json))
 
@@ -107,11 +109,12 @@ async def _find(text: str, data: str | None, json: bool) -> None:
 async def _show(case: str, as_of: str | None, data: str | None, json: bool) -> None:
     from domain.errors import NoSuchCase
     from domain.events import CASE, fold
+    from ictus.past import story
 
     async with house(data, "researcher") as opened:
         until = await sequence_of(opened, as_of)
         case_id = await case_id_of(opened, case)
-        past = await opened.books.ledger.load(CASE.name, case_id)
+        past = await story(opened.books.ledger, opened.database, case_id)
     known = [recorded for recorded in past if until is None or recorded.sequence <= until]
     if not known:
         raise NoSuchCase(f"no case `{case}`" + (f" as of {as_of}" if as_of else ""))

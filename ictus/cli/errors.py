@@ -26,6 +26,7 @@ BY_NAME = {
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,
+    "Poisoned": PRECONDITION,
     "Refused": PRECONDITION,
     "Unavailable": UNAVAILABLE,
     "Unfit": PRECONDITION,

@@ -77,12 +77,9 @@ async def sequence_of(opened: "House", as_of: str | None) -> int | None:
         time = datetime.min  # noqa: DTZ901  only its missing zone matters
     if time.tzinfo is None:
         raise BadTime(f"`{as_of}` is neither a sequence nor a time with a zone: 2026-11-22T10:00Z")
-    last = 0
-    async for recorded in opened.books.ledger.read():
-        if recorded.envelope.time > time:
-            break
-        last = recorded.sequence
-    return last
+    from ictus.past import sequence_at
+
+    return await sequence_at(opened.books.ledger, opened.database, time)
 
 
 def put_json(value: Any) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.storage.dataset_files import Manifest
+from adapters.datasets.layout import Manifest
 from adapters.storage.users import ADMIN
 from commands import cases, models, people
 from domain.case import Case

@@ -178,6 +178,16 @@ async def test_reading_may_keep_one_kind_of_aggregate(ledger: Ledger) -> None:
     assert len(await read(ledger, aggregate="person")) == 1
 
 
+async def test_what_is_stored_is_what_reading_decodes(ledger: Ledger) -> None:
+    for name in "abc":
+        await ledger.append(new_request(), [commit_to(uuid4(), name)])
+    for after in (0, 2, 3):
+        stored = [each async for piece in ledger.stored(after) for each in piece]
+        assert stored == [(each.sequence, each.payload) for each in await read(ledger, after)]
+    with pytest.raises(Damaged):
+        await anext(aiter(ledger.stored(4)))
+
+
 async def test_a_reading_ends_where_the_ledger_stood_when_it_began(ledger: Ledger) -> None:
     for number in range(2):
         await ledger.append(new_request(), [commit_to(uuid4(), str(number))])

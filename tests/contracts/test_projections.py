@@ -31,7 +31,9 @@ async def database(fresh_database: str) -> AsyncIterator[PostgresDatabase]:
 @pytest.fixture
 async def events() -> list[Recorded]:
     ledger = MemoryLedger()
-    await Given(ledger).ward(10)
+    given = Given(ledger)
+    await given.ward(10)
+    await given.advice()
     return [recorded async for recorded in ledger.read()]
 
 

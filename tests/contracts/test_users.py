@@ -19,8 +19,9 @@ from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.messages import JetStreamMessages
 from adapters.storage.nats_connection import ask, connect, jetstream, publish
 from adapters.storage.nkeys import BadSeed, Nkey, load_nkey, new_seed
-from adapters.storage.queue import BucketSlots, JetStreamQueue
+from adapters.storage.queue import BucketBoard, BucketSlots, JetStreamQueue
 from adapters.storage.streams import (
+    DEAD_LETTERS,
     INBOX,
     KEYS_BUCKET,
     LEDGER,
@@ -62,6 +63,7 @@ MAY_APPEND = {
     "outbox": "case.card-placed case.answer-delivered",
     "researcher": "dataset.built",
 }
+SET_ASIDE = {"dead-letter.parked", "dead-letter.handled"}
 READERS = {"projector", "operator", "researcher", "auditor"}
 WORKERS = {"bot", "ingest", "inference", "answer", "outbox"}
 UNSEALERS = WORKERS | {"operator"}
@@ -124,7 +126,7 @@ def test_every_role_and_the_people_at_the_command_line_have_a_user() -> None:
 
 
 def test_the_durables_are_those_of_the_roles() -> None:
-    assert DURABLES == {
+    work = {
         bot.ROLE: INBOX,
         ingest.ROLE: LEDGER,
         schedule.ROLE: LEDGER,
@@ -132,6 +134,7 @@ def test_the_durables_are_those_of_the_roles() -> None:
         answer.ROLE: LEDGER,
         outbox.ROLE: OUTBOX,
     }
+    assert work | {f"{role}-letters": LEDGER for role in work} == DURABLES
 
 
 # Getting in
@@ -271,7 +274,8 @@ async def test_each_user_appends_the_events_of_its_work_and_no_others(
 
     appended = {name for name in names if await may_append(client, *name.split("."))}
 
-    assert appended == (names if user == "operator" else {*MAY_APPEND.get(user, "").split()})
+    work = {*MAY_APPEND.get(user, "").split()} | (SET_ASIDE if user in WORKERS else set())
+    assert appended == (names if user == "operator" else work)
 
 
 async def may_append(client: Client, aggregate: str, event: str) -> bool:
@@ -423,7 +427,8 @@ async def test_each_worker_works_through_its_stream_and_sets_aside(
         OUTBOX: "ictus.out.telegram.2",
         SCHEDULE: "ictus.sched.due.inference.2",
     }[DURABLES[durable]]
-    queue = JetStreamQueue(await login("inference" if durable == "schedule" else durable))
+    role = durable.removesuffix("-letters")
+    queue = JetStreamQueue(await login("inference" if role == "schedule" else role))
     if DURABLES[durable] != LEDGER:
         await publish(admin, work, b"work")
     else:
@@ -435,9 +440,25 @@ async def test_each_worker_works_through_its_stream_and_sets_aside(
         await delivery.working()
         await delivery.ack()
 
-    await queue.publish(f"ictus.dlq.{durable}.x", b"letter", message_id=durable)
+    await queue.publish(f"ictus.dlq.{role}.x", b"letter", message_id=durable)
+    assert await queue.latest(DEAD_LETTERS, f"ictus.dlq.{role}.x") == b"letter"
     with pytest.raises(PermissionError, match=r"ictus\.dlq"):
         await queue.publish("ictus.dlq.other.x", b"letter", message_id="other")
+    with pytest.raises(PermissionError, match=r"DIRECT\.GET"):
+        await queue.latest(DEAD_LETTERS, "ictus.dlq.other.x")
+
+
+async def test_only_workers_see_and_change_who_waits(login: Login) -> None:
+    for user in USERS:
+        board = BucketBoard(await login(user))
+        if user in WORKERS:
+            _, version = await board.read("line")
+            assert await board.write("line", user.encode(), version)
+        else:
+            with pytest.raises(PermissionError):
+                await board.read("line")
+            with pytest.raises(PermissionError):
+                await board.write("line", b"other", 0)
 
 
 async def test_only_inference_schedules_and_only_speakers_speak(login: Login) -> None:

@@ -66,6 +66,15 @@ def test_ingest_speaks_once_about_an_image(outcome: cases.Ingestion) -> None:
     assert cases.record_ingestion(more(case, outcome), outcome) == []
 
 
+def test_an_image_on_which_ingest_itself_failed_may_be_ingested_after_all() -> None:
+    failed = rejected(reason="failed")
+    case = told(opened(), submitted(), failed)
+    assert (case.waiting, case.given_up) == ((), (an_id(1),))
+    assert cases.record_ingestion(case, failed) == []
+    assert cases.record_ingestion(case, ingested()) == [ingested()]
+    assert more(case, ingested()).given_up == ()
+
+
 def test_ingest_says_nothing_about_an_image_the_case_does_not_have() -> None:
     assert cases.record_ingestion(READY, ingested(2)) == []
     assert more(READY, ingested(2)) == READY
@@ -140,6 +149,14 @@ def test_saying_unknown_is_a_fact_too() -> None:
 
 
 # Prediction and answer
+
+
+def test_a_prediction_that_failed_may_be_made_after_all() -> None:
+    failed = declined(READY, "failed")
+    case = more(READY, failed)
+    assert cases.needs_prediction(case, MODEL)
+    assert cases.record_prediction(case, failed) == []
+    assert cases.record_prediction(case, produced(READY)) == [produced(READY)]
 
 
 def test_a_prediction_waits_for_every_image() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from domain.merkle import (
     Edge,
+    Tree,
     consistency,
     inclusion,
     joined,
@@ -138,3 +139,27 @@ def one_wrong(proof: list[bytes]) -> list[list[bytes]]:
         [bytes([each[0] ^ 1]) + each[1:] if at == wrong else each for at, each in enumerate(proof)]
         for wrong in range(len(proof))
     ]
+
+
+@pytest.mark.parametrize("size", [0, *SIZES])
+def test_a_tree_gives_the_heads_and_proofs_of_its_leaves(size: int) -> None:
+    data = leaves(size)
+    tree = Tree(b"".join(map(leaf_hash, data)))
+    assert tree.root() == mth(data)
+    assert [tree.path(index) for index in range(size)] == [path(m, data) for m in range(size)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_of_leaves_further_on_a_tree_needs_only_a_few_heads(size: int) -> None:
+    data = leaves(size)
+    whole = Tree(b"".join(map(leaf_hash, data)))
+    for known in range(size + 1):
+        behind = [
+            (at << height, (at + 1) << height) for height, at in perfect_subtrees(known, size)
+        ]
+        rest = [whole.head(each) for each in behind]
+        tree = Tree(b"".join(map(leaf_hash, data[:known])), rest, size)
+        assert tree.root() == mth(data)
+        assert all(tree.path(index) == path(index, data) for index in range(known))
+        with pytest.raises(ValueError, match="zip"):
+            Tree(b"".join(map(leaf_hash, data[:known])), [*rest, bytes(32)], size)

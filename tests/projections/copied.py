@@ -26,6 +26,10 @@ class CopiedLedger(MemoryLedger):
             if found.sequence > after and aggregate in (None, found.aggregate):
                 yield found
 
+    async def stored(self, after: int = 0) -> AsyncGenerator[list[tuple[int, bytes]], None]:
+        if found := [(each.sequence, each.payload) async for each in self.read(after)]:
+            yield found
+
     async def follow(self, after: int = 0) -> AsyncGenerator[Recorded, None]:
         async for found in self.read(after):
             yield found

@@ -49,6 +49,25 @@ async def test_a_case_goes_from_receiving_to_labelled(
     assert (line.state, line.label) == ("labelled", "cardioembolic")
 
 
+async def test_imported_cases_are_found_but_listed_only_when_asked_for(
+    ledger: MemoryLedger, given: Given, database: PostgresDatabase
+) -> None:
+    asked, by = Asked(ledger, database), await given.person()
+    sent = await given.case(by)
+    imported = await given.case(by, origin="import")
+    await given.labelled(imported)
+
+    line = await asked.line(imported)
+
+    async with database.acquire() as db:
+        latest = await inbox.latest(db, 10)
+        taken_in = await inbox.latest(db, 10, "imported")
+        found = await inbox.find(db, line.code)
+    assert (line.state, line.label) == ("imported", "cardioembolic")
+    assert [each.case_id for each in latest] == [sent]
+    assert taken_in == found == [line]
+
+
 async def test_linked_withdrawn_and_erased_cases_say_so(
     ledger: MemoryLedger, given: Given, database: PostgresDatabase
 ) -> None:

@@ -79,6 +79,14 @@ async def test_a_report_says_how_far_it_reaches(ward: Ward, ledger: MemoryLedger
     assert (await ward.report()).sequence == (await ledger.head()).sequence
 
 
+async def test_imported_cases_which_nobody_answers_say_nothing_of_the_answers(ward: Ward) -> None:
+    imported = await ward.given.case(await ward.given.person(), origin="import")
+    await ward.given.labelled(imported, CE, ("ecg",))
+    await ward.case(CE, CE)
+    found = await ward.report()
+    assert (found.cases, found.labelled) == (1, wilson(1, 1))
+
+
 async def test_labels_cover_cases_with_and_without_an_answer(ward: Ward) -> None:
     waiting = await ward.given.case(await ward.given.person())
     await ward.given.labelled(waiting, CE, ("ecg",))

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -140,12 +141,12 @@ async def test_runners_killed_at_any_moment_apply_everything_once(
         assert rebuilt.identical
 
 
-async def until(database: PostgresDatabase, sequence: int) -> None:
+async def until(database: PostgresDatabase, sequence: int, name: str = HISTORY.name) -> None:
     """As `caught_up`, which wants the tables to be there."""
     async with asyncio.timeout(SECONDS_MAX):
         while True:
             with suppress(Unavailable):
-                if await runner.caught_up(database, HISTORY.name, sequence, 0):
+                if await runner.caught_up(database, name, sequence, 0):
                     return
             await asyncio.sleep(0.01)
 
@@ -236,6 +237,50 @@ async def test_a_rebuild_tells_its_progress(ward: CopiedLedger, database: Postgr
     told: list[tuple[int, int]] = []
     await runner.rebuild(HISTORY, ward, database, lambda done, head: told.append((done, head)))
     assert told[-1] == (len(ward.events), len(ward.events))
+
+
+async def test_the_lag_is_the_age_of_the_first_event_that_is_missing(
+    ward: CopiedLedger, database: PostgresDatabase
+) -> None:
+    await project(CopiedLedger(ward.events[:20]), database, HISTORY)
+    now = ward.events[20].envelope.time + timedelta(seconds=90)
+    (status,) = await runner.status(database, ward, now)
+    assert (status.sequence, status.behind) == (20, len(ward.events) - 20)
+    assert status.behind_s == 90.0
+    await project(ward, database, HISTORY)
+    (status,) = await runner.status(database, ward, now)
+    assert (status.behind, status.behind_s) == (0, 0.0)
+
+
+async def test_several_are_rebuilt_from_one_reading(
+    ward: CopiedLedger, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings: list[int] = []
+
+    class Counted(CopiedLedger):
+        def read(self, after: int = 0, aggregate: str | None = None) -> AsyncGenerator[Recorded]:
+            readings.append(after)
+            return super().read(after, aggregate)
+
+    await project(ward, database, *ALL)
+    rebuilt = await runner.rebuild_all(ALL, Counted(ward.events), database, without_progress)
+    assert rebuilt == {one.name: Rebuilt(2, len(ward.events), True) for one in ALL}
+    assert readings == [0, len(ward.events) - 1]
+
+
+async def test_a_new_database_beside_a_long_ledger_is_built_from_one_reading(
+    ward: CopiedLedger, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LONG_LEDGER_EVENTS", len(ward.events))
+    running = asyncio.create_task(runner.run_all(ALL, ward, database, {}))
+    try:
+        for one in ALL:
+            await until(database, len(ward.events), one.name)
+    finally:
+        running.cancel()
+    found = await runner.status(database, ward)
+    assert {one.version for one in found} == {2}
+    assert {(one.behind, one.building) for one in found} == {(0, None)}
 
 
 async def test_a_rebuild_takes_over_from_a_running_projection(

@@ -24,7 +24,7 @@ from domain.sealed import additional_data
 from tests.system.people import Someone, action, code_of, seen, text_of
 from tests.system.stack import BOT_ID, Stack, image, images
 from workers import taps
-from workers.reactor import DeadLetter
+from workers.letters import DeadLetter
 from workers.texts import LANGUAGES, plainly, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -54,8 +54,7 @@ PROMISED = {
 }
 
 
-def figures(benchmark: tuple[str, ...]) -> dict[str, float | None]:
-    name, *options = benchmark
+def last_line(name: str, *options: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *options, "--json"],
         cwd=Path(__file__).parents[2],
@@ -64,7 +63,11 @@ def figures(benchmark: tuple[str, ...]) -> dict[str, float | None]:
         check=True,
     )
     (line,) = done.stdout.splitlines()
-    return json.decode(line, type=dict[str, float | None])
+    return line
+
+
+def figures(benchmark: tuple[str, ...]) -> dict[str, float | None]:
+    return json.decode(last_line(*benchmark), type=dict[str, float | None])
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +92,20 @@ def without_peers(shown: dict[str, float | None]) -> dict[str, float | None]:
 def test_the_page_says_of_a_missing_peer_that_it_was_not_measured(
     measured: dict[tuple[str, ...], dict[str, float | None]],
 ) -> None:
-    append, replay = (without_peers(measured[benchmark]) for benchmark in (APPEND, REPLAY))
+    parts = [without_peers(measured[benchmark]) for benchmark in (APPEND, REPLAY, REBUILD)]
 
-    shown = "\n".join(page(append, replay))
+    shown = "\n".join(page(*parts))
 
-    assert shown.count("not measured") == 3
+    assert shown.count("not measured") == 4
     assert "| Import |" in shown
+
+
+def test_a_dataset_of_many_shards_has_the_root_of_one() -> None:
+    alone, many = (
+        json.decode(last_line("dataset", "--events", "4000", "--shards", shards))
+        for shards in ("1", "3")
+    )
+    assert (alone["events"], alone["rows"], len(alone["root"])) == (4000, 1000, 64)
+    assert alone["seconds"] > 0
+    assert many["rss_mb"] > alone["rss_mb"] > 0
+    assert many["root"] == alone["root"]

@@ -156,6 +156,7 @@ async def _written(folder: Path) -> Page:
         slots=MemorySlots(),
         blobs=MemoryBlobs(),
         database=PostgresDatabase(""),
+        troubles={},
     )
     async with (
         Emulator(TOKEN) as emulator,

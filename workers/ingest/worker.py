@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from commands import cases, objects
 from commands.objects import ORIGINALS
 from commands.ports import Blobs, Missing, Photos, TooLarge
@@ -17,6 +19,7 @@ from domain.case import (
     Reason,
 )
 from domain.events import Recorded
+from domain.identity import reaction
 from domain.sealed import additional_data, plain
 from workers.ingest.pipeline import PROFILE, Ingested, Refused
 from workers.reactor import Done, Ignored, Outcome
@@ -37,10 +40,11 @@ class Ingest(NamedTuple):
         """One image-submitted event gets exactly one outcome."""
         if not isinstance(recorded.event, ImageSubmitted):
             return Ignored()
+        item = recorded.event.item
         case = await cases.load(self.books, recorded.aggregate_id)
-        if recorded.event.item in case.waiting:
+        if item in case.waiting or item in case.given_up:
             return await self._record(recorded, await self._ingest(recorded, recorded.event))
-        image = case.images.get(recorded.event.item)
+        image = case.images.get(item)
         if image and isinstance(image.outcome, ImageRejected):
             await self._forget(recorded, recorded.event)
         return Ignored()
@@ -48,12 +52,13 @@ class Ingest(NamedTuple):
     async def give_up(self, recorded: Recorded) -> None:
         """The image failed again and again: the clinician is told, the letter is kept."""
         if isinstance(recorded.event, ImageSubmitted):
-            await self._record(recorded, _rejected(recorded.event, "failed"))
+            await self._record(recorded, _rejected(recorded.event, "failed"), f"{ROLE}/failed")
 
-    async def _record(self, recorded: Recorded, outcome: Ingestion) -> Outcome:
-        request = because(self.books, recorded, ROLE)
+    async def _record(self, recorded: Recorded, outcome: Ingestion, act: str = ROLE) -> Outcome:
+        """Giving up is an act of its own, so that the image may be ingested after all."""
+        request = replace(because(self.books, recorded, ROLE), id=reaction(recorded.id, act))
         done = await cases.record_ingestion(self.books, request, recorded.aggregate_id, outcome)
-        if isinstance(recorded.event, ImageSubmitted) and isinstance(outcome, ImageRejected):
+        if isinstance(recorded.event, ImageSubmitted) and _is_final_rejection(outcome):
             await self._forget(recorded, recorded.event)
         return Done() if done else Ignored()
 
@@ -119,6 +124,11 @@ class Ingest(NamedTuple):
 
     async def _store(self, case: UUID, data: bytes, folder: str = "") -> str:
         return await objects.store(self.blobs, self.books.vault, case, data, folder)
+
+
+def _is_final_rejection(outcome: Ingestion) -> bool:
+    """What ingest failed at may yet be ingested, so it is kept."""
+    return isinstance(outcome, ImageRejected) and outcome.reason != "failed"
 
 
 def _rejected(image: ImageSubmitted, reason: Reason) -> ImageRejected:

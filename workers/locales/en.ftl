@@ -178,6 +178,7 @@ state-abstained = model abstained
 state-confirmed = final
 state-withdrawn = withdrawn
 state-erased = erased
+state-imported = imported
 
 ## Messages of their own
 

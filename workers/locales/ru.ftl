@@ -180,6 +180,7 @@ state-abstained = модель воздержалась
 state-confirmed = причина известна
 state-withdrawn = отозван
 state-erased = стёрт
+state-imported = внесён
 
 ## Отдельные сообщения
 

@@ -1,0 +1,104 @@
+"""What CONTRIBUTING.md says about adding a projection, done word for word on the real parts."""
+
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from nats.aio.client import Client
+
+import projections
+from adapters.storage.jetstream import JetStreamLedger
+from adapters.storage.postgres import PostgresDatabase
+from projections import runner
+from projections.projection import Projection
+from tests.givens import Given
+from tests.projections.following import all_caught_up, following
+
+ROOT = Path(__file__).resolve().parents[2]
+LINES_MAX = 39
+
+
+def blocks() -> tuple[str, str]:
+    """The file and the row that the walkthrough adds."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    section = text[text.index("## Add a projection") :].split("\n## ")[0]
+    file, row = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    return file, row
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file, under the name that its first line says."""
+    first, rest = blocks()[0].split("\n", 1)
+    path = tmp_path / first.removeprefix("# ")
+    path.parent.mkdir(parents=True)
+    path.write_text(rest)
+    return path
+
+
+@pytest.fixture
+def module(path: Path) -> Iterator[ModuleType]:
+    """The file as a module of the package, where it would lie."""
+    name = f"projections.{path.stem}"
+    spec = spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[name]
+
+
+@pytest.fixture
+async def database(fresh_database: str) -> AsyncIterator[PostgresDatabase]:
+    async with PostgresDatabase(fresh_database) as database:
+        yield database
+
+
+def registered(module: ModuleType) -> Projection:
+    """What the row makes, with the names that `projections/__init__.py` has."""
+    name = module.__name__.rpartition(".")[2]
+    made = eval(blocks()[1], {**vars(projections), name: module})
+    assert isinstance(made, Projection)
+    return made
+
+
+def test_a_projection_takes_less_than_40_lines() -> None:
+    assert sum(len(block.splitlines()) for block in blocks()) <= LINES_MAX
+
+
+def test_the_walkthrough_is_written_as_the_checks_want(path: Path) -> None:
+    config = f"--config={ROOT / 'pyproject.toml'}"
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "--no-cache", config, str(path)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_the_walkthroughs_projection_runs_and_rebuilds(
+    module: ModuleType, nats_client: Client, database: PostgresDatabase
+) -> None:
+    ledger, projection = JetStreamLedger(nats_client), registered(module)
+    given = Given(ledger)
+    case = await given.case(await given.person())
+    await given.rejected(case, "too-blurred")
+    async with following(ledger, database, projection):
+        for refused in (given.quarantined(case), given.rejected(case, "too-blurred")):
+            await given.image(case)
+            await refused
+        await all_caught_up(ledger, database, projection)
+    async with database.acquire() as db:
+        assert await module.by_reason(db) == {"no-head": 1, "too-blurred": 2}
+    rebuilt = await runner.rebuild(projection, ledger, database, lambda done, of: None)
+    assert rebuilt.identical
+    async with database.acquire() as db:
+        assert await module.by_reason(db) == {"no-head": 1, "too-blurred": 2}
