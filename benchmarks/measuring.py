@@ -18,7 +18,6 @@ from rich.table import Table
 
 from ictus.demo.result import percentile
 
-
 PEERS = frozenset({"eventsourcing", "psycopg", "umadb"})
 
 
