@@ -116,7 +116,7 @@ class Peaks:
     def _watching(self) -> None:
         while not self._end.wait(SAMPLE_SECONDS):
             for pid in (getpid(), *(child.pid for child in active_children())):
-                with suppress(OSError):
+                with suppress(OSError, ValueError):  # ended meanwhile
                     words = Path(f"/proc/{pid}/status").read_text().split()
                     self._kib[pid or 0] = int(words[words.index("VmHWM:") + 1])
 

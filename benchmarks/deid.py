@@ -39,6 +39,8 @@ COVERED: Final = 0.98
 INK_PX_MIN: Final = 20
 """A line of which the camera saw less than this is no line."""
 
+RING_PX: Final = 4
+
 NEAR_PX: Final = 10
 """Anatomy blanked within this distance of ink is the price of blanking the ink, not a mistake."""
 
@@ -49,12 +51,29 @@ SIZES: Final = {"9-12": (9, 12), "13-18": (13, 18), "19-24": (19, 24)}
 UNAVAILABLE: Final = 6
 
 
+CONTRAST_MIN: Final = 12
+"""A line whose ink is this much brighter or darker (of 255) than what is around it can be seen."""
+
+
+class Fate(Struct):
+    """A line, the share of its ink that is left, and whether it could be seen in the picture."""
+
+    line: Line
+    left: float
+    seen: bool
+
+    @property
+    def leaks(self) -> bool:
+        """Whether so much is left that it is not gone."""
+        return self.left > 1 - COVERED
+
+
 class Scored(Struct):
-    """One image: what became of it, its lines with the share of each that is left, and the price."""
+    """One image: what became of it and of its lines, and the price."""
 
     kind: str
     outcome: str
-    lines: list[tuple[Line, float]]
+    lines: list[Fate]
     over_mask: float
     read: int | None
     """Lines that Tesseract read in the derivative."""
@@ -100,14 +119,14 @@ def score(numbered: tuple[int, int]) -> Scored:
     pixels = read(camera.file_of(kind, canvas, rng))
     assert isinstance(pixels, Pixels)
     examined = look(pixels)
+    gray = np.asarray(cv2.cvtColor(pixels.array(), cv2.COLOR_RGB2GRAY), np.uint8)
     if not isinstance(examined.outcome, Ingested):
         refused = examined.outcome
         name = refused.outcome if refused.outcome == "quarantined" else "refused"
-        return Scored(kind, name, left_of(shot, np.zeros(heads.shape, np.uint8)), 0.0, None)
+        return Scored(kind, name, fates(shot, np.zeros_like(gray), gray), 0.0, None)
     kept = replaced(examined.outcome, examined.heads[0], heads.shape)
     found = read_lines(kept, [line.text for line in shot.lines]) if installed() else None
-    gray = cv2.cvtColor(pixels.array(), cv2.COLOR_RGB2GRAY)
-    return Scored(kind, "ingested", left_of(shot, kept), over_mask(shot, kept, gray), found)
+    return Scored(kind, "ingested", fates(shot, kept, gray), over_mask(shot, kept, gray), found)
 
 
 def replaced(
@@ -120,18 +139,29 @@ def replaced(
     return kept
 
 
-def left_of(shot: Shot, kept: NDArray[np.uint8]) -> list[tuple[Line, float]]:
-    """Every line that the picture shows, and the share of its ink that is still there."""
-    inks = np.bincount(shot.ink.ravel(), minlength=len(shot.lines) + 1)
-    seen = np.bincount(shot.ink[kept > 1].ravel(), minlength=len(shot.lines) + 1)
+def fates(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[np.uint8]) -> list[Fate]:
+    """What became of every line that the picture shows."""
+    count_ = len(shot.lines) + 1
+    inks = np.bincount(shot.ink.ravel(), minlength=count_)
+    left = np.bincount(shot.ink[kept > 1].ravel(), minlength=count_)
     return [
-        (line, float(seen[number] / inks[number]))
+        Fate(line, float(left[number] / inks[number]), contrast(shot, number, gray) >= CONTRAST_MIN)
         for number, line in enumerate(shot.lines, 1)
         if inks[number] >= INK_PX_MIN
     ]
 
 
-def over_mask(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[Any]) -> float:
+def contrast(shot: Shot, number: int, gray: NDArray[np.uint8]) -> float:
+    """How far a line's ink is from what lies within RING_PX of it, in grey levels."""
+    x, y, w, h = cv2.boundingRect((shot.ink == number).astype(np.uint8))
+    top, left = max(0, y - RING_PX), max(0, x - RING_PX)
+    place = np.s_[top : y + h + RING_PX, left : x + w + RING_PX]
+    own = shot.ink[place] == number
+    ring = writing.around(own, RING_PX) & ~writing.around(own, 1)
+    return abs(float(gray[place][own].mean()) - float(gray[place][ring].mean()))
+
+
+def over_mask(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[np.uint8]) -> float:
     """Share of the heads that was blanked though no ink is near."""
     heads = (shot.heads > 0) & (gray > BLACK) & ~writing.around(shot.ink > 0, NEAR_PX)
     return float((heads & (kept <= 1)).sum() / max(1, heads.sum()))
@@ -142,9 +172,10 @@ def summary(images: list[Scored]) -> dict[str, Any]:
     through = [image for image in images if image.outcome == "ingested"]
     prices = [image.over_mask for image in through] or [1.0]
     attacks = [image.read for image in through if image.read is not None]
-    leaks = sum(any(gone_less(share) for _, share in image.lines) for image in through)
+    leaks = sum(any(fate.leaks for fate in image.lines) for image in through)
     return {
         **recalls(through),
+        **{f"seen_{k}": v for k, v in recalls(through, seen_only=True).items()},
         "over_mask_mean": round(float(np.mean(prices)), 5),
         "over_mask_p99": round(float(np.percentile(prices, 99)), 5),
         "leaking_images": round(leaks / max(1, len(through)), 5),
@@ -164,27 +195,26 @@ def summary(images: list[Scored]) -> dict[str, Any]:
 
 
 def recalls(
-    images: Iterable[Scored], sizes: tuple[int, int] = (0, 99), script: str | None = None
+    images: Iterable[Scored],
+    sizes: tuple[int, int] = (0, 99),
+    script: str | None = None,
+    seen_only: bool = False,
 ) -> dict[str, float | int | None]:
     """Shares of the lines that are gone, off and on the heads; null where there was no line."""
-    lines = [
-        (line, share)
+    chosen = [
+        fate
         for image in images
-        for line, share in image.lines
-        if sizes[0] <= line.size_px <= sizes[1] and script in (None, line.script)
+        for fate in image.lines
+        if sizes[0] <= fate.line.size_px <= sizes[1]
+        and script in (None, fate.line.script)
+        and (fate.seen or not seen_only)
     ]
     told: dict[str, float | int | None] = {}
     for name, on_head in (("off_head", False), ("on_head", True)):
-        left = [share for line, share in lines if line.on_head == on_head]
-        gone = sum(not gone_less(share) for share in left)
-        told[f"{name}_recall"] = round(gone / len(left), 5) if left else None
-        told[f"{name}_lines"] = len(left)
+        leaks = [fate.leaks for fate in chosen if fate.line.on_head == on_head]
+        told[f"{name}_recall"] = round(1 - sum(leaks) / len(leaks), 5) if leaks else None
+        told[f"{name}_lines"] = len(leaks)
     return told
-
-
-def gone_less(share_left: float) -> bool:
-    """Whether so much of a line is left that it leaks."""
-    return share_left > 1 - COVERED
 
 
 def share_of(images: list[Scored], outcome: str) -> float:

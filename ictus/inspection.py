@@ -28,6 +28,8 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     coaching: Mapping[str, str] = {}
     """Language to what its sender would be told."""
     heads: tuple[Box, ...] = ()
+    text: tuple[Box, ...] = ()
+    """Where text was blanked on the heads."""
     source: str | None = None
     quality: Mapping[str, int] = {}
     warnings: tuple[str, ...] = ()
@@ -117,6 +119,7 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 file=str(file),
                 outcome="ingested",
                 heads=examined.heads,
+                text=examined.text,
                 source=kept.source,
                 quality=kept.quality,
                 warnings=kept.warnings,

@@ -5,8 +5,8 @@ who is kept for testing elsewhere, or else its earliest of all. A later link thu
 case. Groups do not depend on the order in which members are given.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import chain
 from typing import NamedTuple
@@ -52,14 +52,20 @@ def groups(members: Iterable[Member], spec: Spec) -> dict[UUID, Group]:
 
 
 def not_alone(members: Iterable[Member], spec: Spec) -> dict[UUID, Group]:
-    """Those of `groups` that a case does not know by itself."""
+    """Those of `groups` that a case does not know by itself, without a word on all the others."""
     known = list(members)
-    found = groups(known, spec)
-    return {
-        member.case: found[member.case]
-        for member in known
-        if found[member.case] != alone(member, spec)
-    }
+    cases_of = Counter(member.patient for member in known)
+    linked = {case for member in known for case in _ends(member)}
+    kin = {member.patient for member in known if member.case in linked}
+    some = [m for m in known if cases_of[m.patient] > 1 or m.patient in kin]
+    found = groups(some, spec)
+    return {m.case: found[m.case] for m in some if found[m.case] != alone(m, spec)}
+
+
+def _ends(member: Member) -> Iterator[UUID]:
+    if member.links:
+        yield member.case
+    yield from (other for other, _ in member.links)
 
 
 def alone(member: Member, spec: Spec) -> Group:

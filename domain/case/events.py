@@ -33,6 +33,8 @@ Reason = Literal[
     "no-head",
     "head-too-small",
     "too-blurred",
+    "text-covers-head",
+    "text-remains",
     "decoder-failed",
     "time-limit",
     "source-gone",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hypothesis import given, strategies as st
 
-from projections.groups import Group, Member, Mention, groups, split_of
+from projections.groups import Group, Member, Mention, alone, groups, not_alone, split_of
 from projections.spec import Spec
 
 SPEC = Spec(hold_out_sites=("far",))
@@ -106,6 +106,8 @@ def test_groups_are_what_can_be_reached(
         assert (told.split == "external") == (sites[decider] == "far")
         assert set(found) == {case(each) for each in range(8)}
     assert groups(reversed(members), SPEC) == found
+    others = not_alone(members, SPEC)
+    assert {each.case: others.get(each.case) or alone(each, SPEC) for each in members} == found
 
 
 @given(links=PAIRS, of=EIGHT)

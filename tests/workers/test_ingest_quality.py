@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.synth import case
-from workers.ingest import pipeline
+from workers.ingest import pipeline, text
 from workers.ingest.pipeline import PROFILE, PROFILE_STEPS, Ingested, Refused, process
 from workers.pixels import load
 
@@ -131,9 +131,10 @@ def test_the_same_bytes_give_the_same_outcome_in_another_process() -> None:
     assert there.stdout.decode() == here.sha256
 
 
-def test_the_profile_names_every_step_and_its_version() -> None:
-    assert all(
-        name and version.isdigit() for name, version in (s.split("@") for s in PROFILE_STEPS)
-    )
+def test_the_profile_names_every_step_its_version_and_every_net() -> None:
+    versions = dict(step.split("@") for step in PROFILE_STEPS)
+    nets = {net: digest[:12] for net, digest in text.SHA256.items()}
+    assert nets.items() <= versions.items()
+    assert all(versions[name].isdigit() for name in versions.keys() - nets.keys())
     digest = sha256("|".join(PROFILE_STEPS).encode()).hexdigest()
-    assert f"ingest-1:{digest[:12]}" == PROFILE
+    assert f"ingest-2:{digest[:12]}" == PROFILE

@@ -9,8 +9,9 @@ from training.phantom import SLICES_MM, Head, dwi_slice
 
 Gray = NDArray[np.uint8]
 DIFFUSION_SHARE = 0.5
-OUTLINE_LEVEL = 10
-"""A head's truth is all within the outline of what is brighter than this before text is drawn."""
+OUTLINE_SHARE, SOFT_SHARE = 0.2, 0.012
+"""A head's truth is all within the outline of what is brighter than this share of its bright tissue
+before text is drawn, softened by this share of its side, so that noise in the air is none of it."""
 
 
 def head(side_px: int, rng: Generator) -> tuple[Gray, Gray]:
@@ -74,7 +75,8 @@ def enlarged(grey: NDArray[np.floating], side_px: int) -> Gray:
 
 def enclosed(image: Gray) -> Gray:
     """1 within the outline of the largest bright region."""
-    bright = (cv2.GaussianBlur(image, (0, 0), 2) > OUTLINE_LEVEL).astype(np.uint8)
+    soft = cv2.GaussianBlur(image, (0, 0), SOFT_SHARE * len(image))
+    bright = (soft > OUTLINE_SHARE * np.percentile(soft, 90)).astype(np.uint8)
     contours, _ = cv2.findContours(bright, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     mask = np.zeros_like(image)
     if contours:

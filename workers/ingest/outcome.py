@@ -1,7 +1,7 @@
 """What can become of a photo: ingested or refused, in words that are stored for ever."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -22,17 +22,24 @@ Reason = Literal[
     "no-head",  # decoded, but nothing in it looks like a head
     "head-too-small",  # a head, but too few pixels of it
     "too-blurred",  # a head, but out of focus
+    "text-covers-head",  # so much text on the head that little is left
+    "text-remains",  # text was blanked, yet a second look still finds some
     "decoder-failed",  # the decoding process died
     "time-limit",  # the decoding process took too long
 ]
 """Why a photo was refused. Words are added, never renamed."""
+
+QUARANTINED: Final = frozenset[Reason]({"no-head", "text-covers-head", "text-remains"})
+"""What was decoded but not safely de-identified: the original is kept restricted, nothing is shown."""
 
 Detected = Literal[
     "pdf", "gif", "heic", "dicom", "tiff", "bmp", "svg", "zip", "video", "other", "unknown"
 ]
 """File types we recognise in order to say what was sent; unknown is text or noise."""
 
-Warned = Literal["small-head", "soft-focus", "too-dark", "too-bright", "cut-off", "screen-photo"]
+Warned = Literal[
+    "small-head", "soft-focus", "too-dark", "too-bright", "cut-off", "text-on-head", "screen-photo"
+]
 """What makes an accepted photo less reliable."""
 
 Source = Literal["screenshot", "screen-photo", "unknown"]
@@ -42,7 +49,7 @@ class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
     """A photo reduced to its anatomy."""
 
     derivative: bytes
-    """Grey PNG without metadata; 0 is blanked, anatomy is at least 1."""
+    """Grey PNG without metadata; 0 is blanked, anatomy is at least 1, text blanked on it is 1."""
     sha256: str
     """Hex SHA-256 of the derivative's bytes."""
     pixel_sha256: str
@@ -63,7 +70,7 @@ class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """A photo that goes no further; quarantined means decoded, but no anatomy was isolated."""
+    """A photo that goes no further; quarantined means decoded, but not safely de-identified."""
 
     outcome: Literal["rejected", "quarantined"]
     reason: Reason
@@ -93,6 +100,8 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     """Microseconds of processor time of every step that ran, in their order."""
     heads: tuple[Box, ...] = ()
     """Where the heads lie in the picture as decoded, reduced to at most 2048 pixels a side."""
+    text: tuple[Box, ...] = ()
+    """Where text was blanked on them, in the same picture."""
     beside: bytes = b""
     """JPEG: the picture as it came beside what is left of it; empty unless asked for."""
 
@@ -103,6 +112,6 @@ class Stop(Exception):
     def __init__(self, reason: Reason, detected: Detected | None = None) -> None:
         super().__init__(reason)
         outcome: Literal["rejected", "quarantined"] = (
-            "quarantined" if reason == "no-head" else "rejected"
+            "quarantined" if reason in QUARANTINED else "rejected"
         )
         self.refused = Refused(outcome, reason, detected)

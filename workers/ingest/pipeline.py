@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from workers.ingest import anatomy, quality
+from workers.ingest import anatomy, quality, text
 from workers.ingest.decode import decode
 from workers.ingest.outcome import (
     Detected,
@@ -23,7 +24,7 @@ from workers.ingest.outcome import (
 )
 from workers.ingest.sheet import Rgb, Sheet
 from workers.ingest.sniff import sniff
-from workers.pixels import PIXELS_VERSION, Box, Gray, heads
+from workers.pixels import PIXELS_VERSION, Box, Gray, heads, regions
 
 __all__ = [
     "PROFILE",
@@ -40,6 +41,9 @@ __all__ = [
 SIDE_PX_MAX: Final = 2048
 """Longer pictures are reduced; the original keeps what this loses."""
 
+TEXT_PERMILLE_MAX: Final = 150
+"""Of the heads; more text than this leaves too little to look at, or is no text."""
+
 PNG_LEVEL: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
@@ -51,15 +55,10 @@ class Step(NamedTuple):
     run: Callable[[Sheet], None]
 
 
-def process(data: bytes) -> Ingested | Refused:
+def process(data: bytes, profile: str = "ingest-2") -> Ingested | Refused:
     """The photo reduced to its anatomy, or the one reason why it goes no further."""
-    return examine(data).outcome
-
-
-def examine(data: bytes) -> Examined:
-    """The outcome and what it was made of: both halves of the pipeline, in this process."""
     pixels = read(data)
-    return look(pixels) if isinstance(pixels, Pixels) else pixels
+    return (look(pixels, profile=profile) if isinstance(pixels, Pixels) else pixels).outcome
 
 
 def read(data: bytes) -> Pixels | Examined:
@@ -73,15 +72,15 @@ def read(data: bytes) -> Pixels | Examined:
     return Pixels(height, width, sheet.rgb.tobytes(), sheet.by_camera, sheet.cpu_us)
 
 
-def look(pixels: Pixels, beside: bool = False) -> Examined:
+def look(pixels: Pixels, beside: bool = False, profile: str = "ingest-2") -> Examined:
     """The half that sees pixels only; `beside` adds a picture of before and after."""
     sheet = Sheet(rgb=pixels.array(), by_camera=pixels.by_camera, cpu_us=dict(pixels.cpu_us))
     try:
-        run(LOOKING, sheet)
+        run(LOOKING[profile], sheet)
     except Stop as stop:
         return Examined(stop.refused, sheet.cpu_us)
     picture = side_by_side(sheet) if beside else b""
-    return Examined(outcome_of(sheet), sheet.cpu_us, placed(sheet), picture)
+    return Examined(outcome_of(sheet), sheet.cpu_us, placed(sheet), lines(sheet), picture)
 
 
 def run(steps: Iterable[Step], sheet: Sheet) -> None:
@@ -134,10 +133,27 @@ def isolated(sheet: Sheet) -> None:
     sheet.heads = tuple(heads(sheet.kept))
 
 
+def cleared(sheet: Sheet) -> None:
+    """Text on the heads is blanked to 1, the black of anatomy, so that a line never divides a head."""
+    sheet.text = text.find(sheet.rgb, sheet.mask)
+    share = quality.permille(sheet.text[sheet.mask > 0] > 0)
+    if share > TEXT_PERMILLE_MAX:
+        raise Stop("text-covers-head")
+    sheet.quality = {"text": share}
+    sheet.kept = np.where(cut(sheet.text, sheet.frame) > 0, np.uint8(1), sheet.kept)
+
+
+def doubted(sheet: Sheet) -> None:
+    """Another net looks at what is left: what it still takes for text goes no further."""
+    if text.remains(sheet.rgb, sheet.mask, sheet.text):
+        raise Stop("text-remains")
+
+
 def held_to_the_gate(sheet: Sheet) -> None:
     """Measures of the largest head; it must be readable."""
-    inside, crop = cut(sheet.mask, sheet.frame), cut(sheet.gray, sheet.frame)
-    sheet.quality = quality.measure(crop, inside, largest(sheet))
+    clear = sheet.mask & (1 - sheet.text) if sheet.text.size else sheet.mask
+    inside, crop = cut(clear, sheet.frame), cut(sheet.gray, sheet.frame)
+    sheet.quality |= quality.measure(crop, inside, largest(sheet))
     quality.gate(sheet.quality)
     cut_off = touches_edge(sheet.mask)
     sheet.warnings = tuple(quality.warned(sheet.quality, sheet.source, cut_off))
@@ -155,19 +171,37 @@ def encoded(sheet: Sheet) -> None:
 
 READING: Final = (Step("sniff", 1, sniffed), Step("decode", 1, decoded), Step("bound", 1, bounded))
 
-LOOKING: Final = (
-    Step("source", 1, told_apart),
-    Step("anatomy", 1, isolated),
+ISOLATING: Final = (Step("source", 1, told_apart), Step("anatomy", 1, isolated))
+CLEARING: Final = (Step("text", 1, cleared), Step("residual", 1, doubted))
+DESCRIBING: Final = (
     Step("quality", 1, held_to_the_gate),
     Step("phash", 1, fingerprinted),
     Step("png", 1, encoded),
 )
 
-PROFILE_STEPS: Final = (
-    *(f"{step.name}@{step.version}" for step in (*READING, *LOOKING)),
-    PIXELS_VERSION,
-)
-PROFILE: Final = f"ingest-1:{sha256('|'.join(PROFILE_STEPS).encode()).hexdigest()[:12]}"
+LOOKING: Final = {
+    "ingest-1": (*ISOLATING, *DESCRIBING),
+    "ingest-2": (*ISOLATING, *CLEARING, *DESCRIBING),
+}
+"""Every profile there ever was, so that any event's derivative can be made again."""
+
+NETS: Final = tuple(f"{net}@{digest[:12]}" for net, digest in text.SHA256.items())
+
+
+def steps_of(profile: str) -> tuple[str, ...]:
+    """All that decides what a profile makes, each with its version."""
+    steps = (*READING, *LOOKING[profile])
+    nets = NETS if set(CLEARING) <= set(steps) else ()
+    return (*(f"{step.name}@{step.version}" for step in steps), *nets, PIXELS_VERSION)
+
+
+def named(profile: str) -> str:
+    """The profile's name in events: with the hash of its steps."""
+    return f"{profile}:{sha256('|'.join(steps_of(profile)).encode()).hexdigest()[:12]}"
+
+
+PROFILE_STEPS: Final = steps_of("ingest-2")
+PROFILE: Final = named("ingest-2")
 
 
 # What is said of a sheet that went through
@@ -186,7 +220,7 @@ def outcome_of(sheet: Sheet) -> Ingested:
         quality=sheet.quality,
         warnings=sheet.warnings,
         head=sheet.heads,
-        masked_permille=quality.permille(sheet.mask == 0),
+        masked_permille=quality.permille(hidden(sheet)),
         phash=sheet.phash,
     )
 
@@ -197,12 +231,23 @@ def placed(sheet: Sheet) -> tuple[Box, ...]:
     return tuple((x + left, y + top, w, h) for x, y, w, h in sheet.heads)
 
 
+def lines(sheet: Sheet) -> tuple[Box, ...]:
+    """The boxes of text blanked on the heads, in the same picture."""
+    return tuple(regions(sheet.text > 0)) if sheet.text.size else ()
+
+
 def side_by_side(sheet: Sheet) -> bytes:
     """JPEG of the picture as it came beside what is left of it."""
     after = np.zeros_like(sheet.rgb)
     cut(after, sheet.frame)[:] = sheet.kept[..., None]
     both = np.hstack([sheet.rgb, after])
     return cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))[1].tobytes()
+
+
+def hidden(sheet: Sheet) -> NDArray[np.bool_]:
+    """Where the picture was blanked or cut away."""
+    shown = sheet.mask & (1 - sheet.text) if sheet.text.size else sheet.mask
+    return np.asarray(shown == 0, np.bool_)
 
 
 def largest(sheet: Sheet) -> Box:

@@ -100,6 +100,8 @@ def warned(quality: Mapping[str, int], source: Source, cut_off: bool) -> Iterato
         yield "too-bright"
     if cut_off:
         yield "cut-off"
+    if quality.get("text"):
+        yield "text-on-head"
     if source == "screen-photo":
         yield "screen-photo"
 

@@ -28,10 +28,12 @@ class Sheet(msgspec.Struct):
     source: Source = "unknown"
     mask: Gray = NOTHING
     """1 where a head is, height x width."""
+    text: Gray = NOTHING
+    """1 where text was blanked on a head, height x width; empty in profiles that do not look for it."""
     frame: Box = (0, 0, 0, 0)
     """The box around all heads: the derivative's place in the picture."""
     kept: Gray = NOTHING
-    """The derivative's pixels: 0 is blanked, anatomy is at least 1."""
+    """The derivative's pixels: 0 is blanked, anatomy, and text blanked on it, at least 1."""
     heads: tuple[Box, ...] = ()
     """Boxes in `kept`, in reading order."""
     quality: dict[str, int] = {}

@@ -1,0 +1,160 @@
+"""What de-identifying one 1280-px image costs, step by step, beside the decoder alone and full OCR.
+
+python -m benchmarks.ingest [--images 100] [--seed 1] [--json]
+
+Costs are processor time on one thread; waiting is measured with two images under way at a time, through
+the confined processes. Tesseract stands for pipelines that read all text (null where not installed).
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from statistics import mean
+from typing import Any, Final
+
+import cv2
+from numpy.random import default_rng
+
+from benchmarks import attacker
+from benchmarks.measuring import show
+from ictus.demo.result import percentile
+from training.overlays import camera
+from training.overlays.viewers import LAYOUTS, Layout, screen
+from workers.ingest.decode import decode
+from workers.ingest.outcome import Pixels
+from workers.ingest.pipeline import PROFILE, look, read
+from workers.ingest.sandbox import Sandbox
+from workers.ingest.sniff import sniff
+
+UNDER_WAY: Final = 2
+OCR_IMAGES_MAX: Final = 10
+MIB: Final = 2**20
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest")
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="only the JSON line")
+    given = parser.parse_args(arguments)
+    cv2.setNumThreads(1)
+    files = drawn(given.images, given.seed)
+    outcome = {
+        **costs(files),
+        **asyncio.run(waits(files)),
+        "tesseract_cpu_ms_per_image": tesseract_ms(files),
+        "profile": PROFILE,
+    }
+    if not given.json:
+        show(
+            "benchmarks.ingest", {k: v for k, v in outcome.items() if not isinstance(v, dict | str)}
+        )
+    print(json.dumps(outcome))
+
+
+def drawn(images: int, seed: int) -> list[bytes]:
+    """Files of at most 1280 px a side, of all kinds and layouts."""
+    layouts = list(LAYOUTS["test"].values())
+    return [_file(layouts[number % len(layouts)], number, seed) for number in range(images)]
+
+
+def _file(layout: Layout, number: int, seed: int) -> bytes:
+    rng, kind = default_rng([seed, number]), camera.KINDS[number % len(camera.KINDS)]
+    canvas, _ = camera.as_sent(kind, screen("test", layout, rng).canvas, [], rng)
+    return camera.file_of(kind, camera.shrunk(canvas, [])[0], rng)
+
+
+def costs(files: list[bytes]) -> dict[str, Any]:
+    """Processor time of each step and of all, beside that of the decoder alone."""
+    spent: defaultdict[str, list[float]] = defaultdict(list)
+    for data in files:
+        pixels = read(data)
+        assert isinstance(pixels, Pixels)
+        for step, microseconds in look(pixels).cpu_us.items():
+            spent[step].append(microseconds / 1000)
+    whole = cpu_ms(look_at, files)
+    alone = cpu_ms(lambda data: decode(data, sniff(data)), files)
+    return {
+        "images": len(files),
+        "cpu_ms_per_image": round(whole, 1),
+        "images_per_s_per_core": round(1000 / whole, 2),
+        "decode_limit_per_s": round(1000 / alone, 1),
+        "by_step_cpu_ms": {step: round(mean(times), 2) for step, times in spent.items()},
+    }
+
+
+def look_at(data: bytes) -> None:
+    """Both halves of the pipeline."""
+    pixels = read(data)
+    if isinstance(pixels, Pixels):
+        look(pixels)
+
+
+def cpu_ms(act: Callable[[bytes], object], files: list[bytes]) -> float:
+    """Milliseconds of processor time for each file."""
+    started = time.process_time()
+    for data in files:
+        act(data)
+    return (time.process_time() - started) * 1000 / len(files)
+
+
+async def waits(files: list[bytes]) -> dict[str, float]:
+    """Seconds for one image with UNDER_WAY at a time, and how much the processes grew meanwhile."""
+    seconds: list[float] = []
+    async with Sandbox(UNDER_WAY, images_max=len(files) + UNDER_WAY) as sandbox:
+        await asyncio.gather(*(sandbox.process(data) for data in files[:UNDER_WAY]))
+        before = await resident(sandbox)
+        gate = asyncio.Semaphore(UNDER_WAY)
+
+        async def one(data: bytes) -> None:
+            async with gate:
+                started = time.perf_counter()
+                await sandbox.process(data)
+                seconds.append(time.perf_counter() - started)
+
+        await asyncio.gather(*map(one, files))
+        growth = await resident(sandbox) - before
+    return {
+        "p50_s": round(percentile(seconds, 0.5), 3),
+        "p95_s": round(percentile(seconds, 0.95), 3),
+        "rss_growth_mb": round(growth / MIB, 1),
+    }
+
+
+async def resident(sandbox: Sandbox) -> int:
+    """Bytes that all confined processes hold in memory."""
+    total = 0
+    for pool in (sandbox.readers, sandbox.lookers):
+        for _ in range(pool.children):
+            slot = await pool.slots.get()
+            total += _resident((await slot).process.pid)
+            pool.slots.put_nowait(slot)
+    return total
+
+
+def _resident(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def tesseract_ms(files: list[bytes]) -> float | None:
+    """Processor time of reading all text of an image, as it came."""
+    if not attacker.installed():
+        return None
+    sample = files[:OCR_IMAGES_MAX]
+    before = getrusage(RUSAGE_CHILDREN)
+    for data in sample:
+        subprocess.run(attacker.COMMAND, input=data, capture_output=True, check=True)
+    after = getrusage(RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return round(spent * 1000 / len(sample), 1)
+
+
+if __name__ == "__main__":
+    main()

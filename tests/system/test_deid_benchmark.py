@@ -1,0 +1,62 @@
+"""The open benchmark of de-identification: what it promises, and that it can fail."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import attacker
+from benchmarks.deid import Fate, Scored, summary
+from training.overlays.writing import Line
+
+PROMISED = {
+    "off_head_recall",
+    "on_head_recall",
+    "over_mask_mean",
+    "over_mask_p99",
+    "leaking_images",
+    "quarantine_rate",
+    "lines",
+    "images",
+    "by_size",
+    "by_script",
+    "by_kind",
+}
+
+
+def scored(left: float, on_head: bool = True, outcome: str = "ingested") -> Scored:
+    line = Line("TEST", 12, "latin", on_head)
+    return Scored("phone", outcome, [Fate(line, left, True)], 0.01, None)
+
+
+def test_the_last_line_says_all_that_is_promised() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.deid", "--lines", "12", "--seed", "9", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told.keys() >= PROMISED
+    assert told["lines"] >= 12
+    assert told["by_kind"].keys() == {"screenshot", "telegram", "phone"}
+
+
+def test_a_line_that_is_left_is_a_leak() -> None:
+    told = summary([scored(0.0), scored(0.5)])
+    assert (told["on_head_recall"], told["leaking_images"]) == (0.5, 0.5)
+    assert told["off_head_recall"] is None
+
+
+def test_a_quarantined_image_neither_leaks_nor_counts_as_recall() -> None:
+    told = summary([scored(0.0), scored(1.0, outcome="quarantined")])
+    assert (told["on_head_recall"], told["quarantine_rate"]) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("needle", "edits"), [("testpatient0042", 0), ("testpatlent0042", 1), ("другаястрока", 11)]
+)
+def test_the_attacker_forgives_some_letters(needle: str, edits: int) -> None:
+    found = attacker.distance_within(needle, "im1/18testpatient0042демо")
+    assert found == edits if edits < 3 else found > attacker.EDITS_MAX

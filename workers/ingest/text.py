@@ -1,0 +1,161 @@
+"""Finds text that lies on the anatomy, as ink: nothing is recognised, so nothing readable can leak.
+
+Two small nets, made by `training.overlay_net` from drawn pictures only (their recipes lie beside them):
+one blanks, the other, of another shape and seed, looks whether anything is left.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.pixels import Box, Gray, heads
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Net = Literal["overlay", "residual"]
+
+SHA256: Final[dict[Net, str]] = {
+    "overlay": "ac07b5bc20c9250051e2fc2dbb9c0053c02ae6f11e6ffd897cbc68fcb78c1836",
+    "residual": "356c75896a8e1c0e143368d1a2b6ccabee6b3b4cbc5dacc9bda9dfb7bca2a9c4",
+}
+
+STRIDE: Final = 16
+CONTEXT_PX: Final = 16
+"""Of the surroundings of a head that the nets see."""
+
+HALF_FROM_PX: Final = 1400
+"""In pictures with a longer side than this, text may be twice as large: they are read at half size too."""
+
+INK_LOGIT_MIN: Final = -2.5
+"""A pixel counts as ink from this logit on."""
+
+SPECK_PX: Final = 12
+"""Fewer pixels of ink in one piece (at half size) are no letter."""
+
+REACH_PX: Final = 3
+"""What is blanked around ink: glyphs' soft edges."""
+
+GAP_PX: Final = 41
+"""Ink nearer than this along a row is of one line, and blanked with what lies between."""
+
+END_SHARE: Final = 0.5
+LINE_PX_MAX: Final = 40
+"""A line is blanked for this share of its height, so bounded, beyond either end."""
+
+LEFT_LOGIT_MIN: Final = 0.0
+LEFT_PX_MIN: Final = 30
+"""The second net speaks up from so much certain ink in one piece (at half size)."""
+
+
+class BadNet(Exception):
+    """A net's file is not the one this version was tested with."""
+
+
+def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
+    """Mask (1) of text on the heads of `mask`, height x width, widened to hide it all."""
+    found = np.zeros(mask.shape, np.uint8)
+    for box in widened(mask):
+        x, y, w, h = box
+        place = found[y : y + h, x : x + w]
+        place |= covered(ink(rgb[y : y + h, x : x + w], max(rgb.shape)))
+    return np.asarray(found & mask, np.uint8)
+
+
+def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
+    """Whether the second net sees text on the heads beside what was `found` and blanked."""
+    left = np.where((found > 0)[..., None], np.uint8(0), rgb)
+    clear = mask & (1 - found)
+    for x, y, w, h in widened(mask):
+        logits = seen("residual", left[y : y + h, x : x + w])
+        size = (logits.shape[1], logits.shape[0])
+        where = cv2.resize(clear[y : y + h, x : x + w], size, interpolation=cv2.INTER_NEAREST)
+        certain = ((logits >= LEFT_LOGIT_MIN) & (where > 0)).astype(np.uint8)
+        if largest_piece(certain) >= LEFT_PX_MIN:
+            return True
+    return False
+
+
+def widened(mask: Gray) -> list[Box]:
+    """The heads' boxes with some surroundings."""
+    height, width = mask.shape
+    boxes = []
+    for x, y, w, h in heads(mask):
+        left, top = max(0, x - CONTEXT_PX), max(0, y - CONTEXT_PX)
+        right, bottom = min(width, x + w + CONTEXT_PX), min(height, y + h + CONTEXT_PX)
+        boxes.append((left, top, right - left, bottom - top))
+    return boxes
+
+
+def ink(area: NDArray[np.uint8], side_px: int) -> Gray:
+    """Ink (1) in an area of a picture whose longer side is `side_px`, specks left out."""
+    height, width = area.shape[:2]
+    found = letters(seen("overlay", area), (width, height))
+    if side_px >= HALF_FROM_PX:
+        half = cv2.resize(area, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        found |= letters(seen("overlay", np.asarray(half, np.uint8)), (width, height))
+    return found
+
+
+def letters(logits: NDArray[np.float32], size: tuple[int, int]) -> Gray:
+    """Ink without specks at `size` (width, height)."""
+    dark = (logits >= INK_LOGIT_MIN).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
+    large = stats[:, cv2.CC_STAT_AREA] >= SPECK_PX
+    large[0] = False
+    kept = large[labels].astype(np.uint8)
+    return np.asarray(cv2.resize(kept, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def covered(ink_mask: Gray) -> Gray:
+    """Lines of ink as filled boxes along their own direction, longer and wider than the ink."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * REACH_PX + 1, 2 * REACH_PX + 1))
+    wide = np.asarray(cv2.dilate(ink_mask, disc), np.uint8)
+    joined = cv2.morphologyEx(ink_mask, cv2.MORPH_CLOSE, np.ones((1, GAP_PX), np.uint8))
+    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for contour in contours:
+        cv2.fillConvexPoly(wide, enlarged(cv2.minAreaRect(contour)), 1)
+    return wide
+
+
+def enlarged(rectangle: tuple[Sequence[float], Sequence[float], float]) -> NDArray[np.int32]:
+    """Corners of a turned rectangle made wider, and longer at its ends, where letters may be faint."""
+    centre, (width, height), turn = rectangle
+    more = 2 * END_SHARE * min(width, height, LINE_PX_MAX)
+    longer, wider = max(width, height) + more + 2 * REACH_PX, min(width, height) + 2 * REACH_PX
+    size = (longer, wider) if width >= height else (wider, longer)
+    return np.asarray(np.round(cv2.boxPoints((centre, size, turn))), np.int32)
+
+
+def largest_piece(where: Gray) -> int:
+    """Pixels of the largest connected region."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(where)
+    return int(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
+
+
+def seen(net: Net, area: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Logits of ink, half the area's size (rounded up): float32, height x width."""
+    height, width = area.shape[:2]
+    padded = cv2.copyMakeBorder(area, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_REPLICATE)
+    (logits,) = session(net).run(None, {"rgb": np.ascontiguousarray(padded)[None]})
+    return np.asarray(logits[0, 0, : (height + 1) // 2, : (width + 1) // 2], np.float32)
+
+
+@cache
+def session(net: Net) -> "InferenceSession":
+    """The net, on one thread, so that any machine's threads give the same bits."""
+    from onnxruntime import InferenceSession, SessionOptions
+
+    model = (files("workers.ingest") / "nets" / f"{net}.onnx").read_bytes()
+    if sha256(model).hexdigest() != SHA256[net]:
+        raise BadNet(f"{net}.onnx is not the one that belongs to this version")
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return InferenceSession(model, options, providers=["CPUExecutionProvider"])
