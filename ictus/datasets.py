@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from os import cpu_count
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from adapters.datasets.layout import Manifest, Progress
@@ -21,6 +22,8 @@ from projections import builder
 from projections.builder import Dataset
 from projections.shards import SHARDS_MAX
 from projections.spec import Spec, load_spec
+from workers.dataset import asking
+from workers.dataset.items import Means
 from workers.witness.notes import PublicKey
 from workers.witness.prefix import Prefix, covering, take
 
@@ -34,6 +37,15 @@ EVENTS_PER_SHARD = 50_000
 """What one process folds in the time that another takes to begin."""
 
 
+class Hands(NamedTuple):
+    """Who folds: `processes` of this machine (by default as many as it pays to have), or, where
+    `workers` is set, so many of `ictus run dataset-worker` wherever they run."""
+
+    processes: int | None = None
+    workers: int | None = None
+
+
+HERE = Hands()
 Telling = Callable[[str], AbstractContextManager[Progress]]
 """Shows how far a work of that name has come."""
 
@@ -50,16 +62,14 @@ async def build_dataset(
     spec_file: Path | None,
     form: Form = PLAIN,
     witness: str | None = None,
-    shards: int | None = None,
+    hands: Hands = HERE,
     progress: Telling = lambda work: nullcontext(silent),
 ) -> Manifest:
     """The new folder `out`, signed, whose rows' events are proved by the witness's checkpoint if a
     witness sees the last one within half a minute. Raises Refused, Damaged, Unavailable."""
     spec = load_spec(spec_file) if spec_file else Spec()
-    ledger = house.books.ledger
-    hands = shards or shards_for((await ledger.head()).sequence)
     with progress("reading the ledger") as told:
-        dataset = await builder.build(ledger, spec, as_of, shards=hands, progress=told)
+        dataset = await _folded(house, spec, as_of, hands, told)
 
     async def derivative(case: str, sha256: str) -> bytes:
         try:
@@ -84,6 +94,20 @@ async def build_dataset(
     )
     await datasets.record_build(house.books, house.operator(), built)
     return manifest
+
+
+async def _folded(
+    house: House, spec: Spec, as_of: int | None, hands: Hands, progress: Progress
+) -> Dataset:
+    ledger = house.books.ledger
+    if hands.workers:
+        means = Means(ledger, house.blobs, house.queue)
+        now = house.books.clock.now()
+        return await asking.build(
+            means, spec, as_of, parts=hands.workers, now=now, progress=progress
+        )
+    shards = hands.processes or shards_for((await ledger.head()).sequence)
+    return await builder.build(ledger, spec, as_of, shards=shards, progress=progress)
 
 
 def shards_for(events: int) -> int:

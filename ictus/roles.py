@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
-from adapters.storage.streams import DEAD_LETTERS, INBOX, LEDGER, OUTBOX, SCHEDULE
+from adapters.storage.streams import DATASETS, DEAD_LETTERS, INBOX, LEDGER, OUTBOX, SCHEDULE
 from adapters.telegram.api import BotApi
 from ictus.settings import BadSetting, Settings
 from ictus.telemetry import health, log_json
@@ -20,10 +20,12 @@ Work = Coroutine[Any, Any, Any]
 
 
 class Role(NamedTuple):
-    """A process of its own. `start` opens what it needs on the stack and gives the loops to run."""
+    """A process of its own. `start` opens what it needs on the stack and gives the loops to run.
+    What is not `standing` runs where and while somebody wants it."""
 
     summary: str
     start: Callable[[House, AsyncExitStack], Awaitable[Sequence[Work]]]
+    standing: bool = True
 
 
 def work(house: House, reaction: Reaction) -> list[Work]:
@@ -166,6 +168,13 @@ async def witness(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     return [worker.run(witness_means(house))]
 
 
+async def dataset_worker(house: House, stack: AsyncExitStack) -> Sequence[Work]:
+    from workers.dataset import worker
+    from workers.dataset.items import Means
+
+    return [worker.run(Means(house.books.ledger, house.blobs, house.queue), DATASETS)]
+
+
 ROLES: dict[str, Role] = {
     "inbox": Role("keeps every Telegram update before Telegram hears it arrived", inbox),
     "bot": Role("makes commands of updates", bot),
@@ -175,7 +184,9 @@ ROLES: dict[str, Role] = {
     "outbox": Role("says them in Telegram", outbox),
     "projector": Role("keeps the read models in Postgres", projector),
     "witness": Role("signs what the ledger holds and keeps a second copy", witness),
+    "dataset-worker": Role("folds parts of datasets", dataset_worker, standing=False),
 }
+STANDING = tuple(name for name, role in ROLES.items() if role.standing)
 
 
 async def run_roles(names: Sequence[str], settings: Settings) -> None:

@@ -13,7 +13,7 @@ from adapters.storage.users import ADMIN
 from commands.ports import Unavailable
 from ictus import embedded
 from ictus.kept import free_port
-from ictus.roles import ROLES
+from ictus.roles import STANDING
 from ictus.settings import HealthSettings, NatsSettings, PostgresSettings, Settings, environment
 from ictus.supervisor import AlreadyRunning, Child, Supervisor
 from ictus.wiring import as_user, furnish, open_house
@@ -69,10 +69,10 @@ async def start_servers(supervisor: Supervisor, settings: Settings) -> Settings:
 
 
 async def start_roles(supervisor: Supervisor, settings: Settings) -> None:
-    """Furnishes the house, then starts all roles side by side and waits until each is ready."""
+    """Furnishes the house, then starts all standing roles side by side and waits until each is ready."""
     async with open_house(settings, ADMIN) as house:
         await furnish(house)
-    await asyncio.gather(*(supervisor.start(role_child(name, settings)) for name in ROLES))
+    await asyncio.gather(*(supervisor.start(role_child(name, settings)) for name in STANDING))
 
 
 def role_child(name: str, settings: Settings) -> Child:

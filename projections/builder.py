@@ -66,13 +66,19 @@ async def build(
     head_sha256 = NO_HASH
     async with dealt(shards, until) as fold, aclosing(read(ledger, head)) as pieces:
         async for piece in pieces:
-            if piece[0][0] <= until <= piece[-1][0]:
-                head_sha256 = payload_hash(piece[until - piece[0][0]][1])
+            head_sha256 = hash_in(piece, until) or head_sha256
             await fold.take(piece)
             progress(piece[-1][0], head.sequence)
         groups = not_alone(await fold.members(), spec)
         leaves = fold.leaves(groups, spec)
         return await asyncio.to_thread(dataset_of, leaves, spec, until, head_sha256, head.ledger)
+
+
+def hash_in(piece: Sequence[Stored], sequence: int) -> str | None:
+    """The payload hash of that event, if it is in this piece of the ledger."""
+    if piece[0][0] <= sequence <= piece[-1][0]:
+        return payload_hash(piece[sequence - piece[0][0]][1])
+    return None
 
 
 def must_have(head: Head, sequence: int) -> None:

@@ -84,7 +84,7 @@ class Processes:
         for stored in events:
             address = address_of(stored[1])
             if address.type in WANTED:
-                self._waiting[_number(address.subject, len(self._hands))].append(stored)
+                self._waiting[number(address.subject, len(self._hands))].append(stored)
         await self._hand_out(EVENTS_TOGETHER)
 
     async def members(self) -> list[Member]:
@@ -100,7 +100,7 @@ class Processes:
     def leaves(self, groups: Groups, spec: Spec) -> Iterable[Leaf]:
         told: list[Groups] = [{} for _ in self._hands]
         for case, group in groups.items():
-            told[_number(f"case/{case}", len(told))][case] = group
+            told[number(f"case/{case}", len(told))][case] = group
         for hand, its in zip(self._hands, told, strict=True):
             hand.tell((its, spec))
         return merge(*(hand.leaves() for hand in self._hands), key=lambda leaf: leaf.case)
@@ -169,7 +169,8 @@ def work(end: Connection, until: int) -> None:
         end.send_bytes(msgpack.encode([]))
 
 
-def _number(subject: str, shards: int) -> int:
+def number(subject: str, shards: int) -> int:
+    """Which shard a case belongs to, by its subject `case/<id>`."""
     return crc32(subject.encode()) % shards
 
 

@@ -74,7 +74,7 @@ def test_an_unknown_setting_exits_2_and_is_named(alone: Ictus) -> None:
 
 
 def test_the_help_of_run_names_every_role(alone: Ictus) -> None:
-    told = re.findall(r"\w+", alone("run", "--help").stdout)
+    told = re.findall(r"[\w-]+", alone("run", "--help").stdout)
     assert set(ROLES) <= set(told)
 
 

@@ -140,6 +140,7 @@ def test_what_is_not_for_everybody_has_a_profile() -> None:
     assert profiles == {
         "seaweedfs": ["s3"],
         "inference-gpu": ["gpu"],
+        "dataset-worker": ["datasets"],
         "cli": ["cli"],
         "admin": ["admin"],
     }
@@ -289,7 +290,7 @@ def test_nats_is_asked_what_the_tests_of_its_configuration_ask() -> None:
 
 def test_objects_are_waited_for_where_used() -> None:
     waited = {"condition": "service_healthy", "required": False}
-    for name in ("ingest", "inference", "inference-gpu", "witness"):
+    for name in ("ingest", "inference", "inference-gpu", "witness", "dataset-worker"):
         assert SERVICES[name]["depends_on"]["seaweedfs"] == waited
     for name in INFRASTRUCTURE:
         assert SERVICES[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")

@@ -47,11 +47,11 @@ async def run(reaction: Reaction, post: Post) -> None:
     """Reacts until cancelled, then finishes what is in hand, for DRAIN_SECONDS_MAX at most."""
     gate = asyncio.Semaphore(CONCURRENT_MAX)
     worker = _Worker(reaction, post)
-    in_hand: set[asyncio.Task[None]] = set()
+    tasks: set[asyncio.Task[None]] = set()
 
     def put_down(task: asyncio.Task[None]) -> None:
         gate.release()
-        in_hand.discard(task)
+        tasks.discard(task)
         if not task.cancelled() and task.exception():
             log.error("not settled", extra={"cause": type(task.exception()).__name__})
 
@@ -59,19 +59,19 @@ async def run(reaction: Reaction, post: Post) -> None:
         async for message in post.queue.consume(reaction.stream, reaction.name, reaction.subjects):
             await gate.acquire()
             task = asyncio.create_task(worker.handle(message))
-            in_hand.add(task)
+            tasks.add(task)
             task.add_done_callback(put_down)
     finally:
-        await _finish(in_hand)
+        await _finish(tasks)
 
 
-async def _finish(in_hand: set[asyncio.Task[None]]) -> None:
+async def _finish(tasks: set[asyncio.Task[None]]) -> None:
     """What is not finished in time is cancelled and will be delivered again."""
     try:
-        if in_hand:
-            await asyncio.wait(in_hand, timeout=DRAIN_SECONDS_MAX)
+        if tasks:
+            await asyncio.wait(tasks, timeout=DRAIN_SECONDS_MAX)
     finally:
-        for task in in_hand:
+        for task in tasks:
             task.cancel()
 
 
@@ -84,7 +84,7 @@ class _Worker:
         self._put_back: set[int] = set()
 
     async def handle(self, message: Message) -> None:
-        async with _in_hand(message), self._keyed.turn(self._reaction.key(message)):
+        async with in_hand(message), self._keyed.turn(self._reaction.key(message)):
             started = time.monotonic()
             outcome = await self._outcome(message)
             settled = await self._settle(message, outcome)
@@ -203,7 +203,7 @@ class _Worker:
 
 
 @asynccontextmanager
-async def _in_hand(message: Message) -> AsyncIterator[None]:
+async def in_hand(message: Message) -> AsyncIterator[None]:
     """While it waits for its turn and is at work, it is not delivered to anybody else."""
     heartbeat = asyncio.create_task(_heartbeat(message))
     try:

@@ -26,6 +26,7 @@ LEDGER = "ICTUS_EV"
 INBOX = "ICTUS_IN"
 OUTBOX = "ICTUS_OUT"
 SCHEDULE = "ICTUS_SCHED"
+DATASETS = "ICTUS_DATASET"
 DEAD_LETTERS = "ICTUS_DLQ"
 KEYS_BUCKET = "ICTUS_KEYS"
 SENT_BUCKET = "ICTUS_SENT"
@@ -69,13 +70,13 @@ def token(name: str) -> str:
     return sha256(name.encode()).hexdigest()
 
 
-def _work_queue(name: str, subject: str, **more: Any) -> StreamConfig:
+def _work_queue(name: str, subject: str, max_age: float = 30 * DAY, **more: Any) -> StreamConfig:
     return StreamConfig(
         name=name,
         subjects=[subject],
         retention=RetentionPolicy.WORK_QUEUE,
         storage=StorageType.FILE,
-        max_age=30 * DAY,
+        max_age=max_age,
         max_msg_size=MESSAGE_BYTES_MAX,
         duplicate_window=DAY,
         **more,
@@ -119,6 +120,7 @@ STREAMS: tuple[StreamConfig, ...] = (
     _work_queue(INBOX, "ictus.in.>"),
     _work_queue(OUTBOX, "ictus.out.>"),
     _work_queue(SCHEDULE, "ictus.sched.>", allow_msg_schedules=True, allow_rollup_hdrs=True),
+    _work_queue(DATASETS, "ictus.dataset.>", max_age=DAY),
     StreamConfig(
         name=DEAD_LETTERS,
         subjects=["ictus.dlq.>"],

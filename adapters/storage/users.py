@@ -14,6 +14,7 @@ from msgspec import Struct
 from adapters.storage.nkeys import inbox_prefix
 from adapters.storage.streams import (
     BLOCKED_BUCKET,
+    DATASETS,
     DEAD_LETTERS,
     INBOX,
     KEYS_BUCKET,
@@ -44,7 +45,12 @@ WORK = {
     "outbox": OUTBOX,
 }
 LETTERS = "-letters"
-DURABLES = {**WORK, **{f"{durable}{LETTERS}": LEDGER for durable in WORK}}
+DATASET_WORKER = "dataset-worker"
+DURABLES = {
+    **WORK,
+    **{f"{durable}{LETTERS}": LEDGER for durable in WORK},
+    DATASET_WORKER: DATASETS,
+}
 """Every durable consumer and the stream it works through."""
 
 
@@ -161,8 +167,11 @@ USERS: dict[str, User] = {
     ),
     "projector": User(REPLAY, never=OTHERS_WORK),
     "witness": User((*HISTORIES, *CONSUMERS)),
-    "operator": User((*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS), never=OTHERS_WORK),
-    "researcher": User((*REPLAY, *_events(dataset.Built)), never=OTHERS_WORK),
+    DATASET_WORKER: User((*REPLAY, *_consumes(DATASET_WORKER)), never=OTHERS_WORK),
+    "operator": User(
+        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *_into(DATASETS)), never=OTHERS_WORK
+    ),
+    "researcher": User((*REPLAY, *_events(dataset.Built), *_into(DATASETS)), never=OTHERS_WORK),
     "auditor": User((*REPLAY, ACCESS), never=OTHERS_WORK),
 }
 """By name; a role's user is called as the role. Nobody here may make, change, empty or remove a

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number, mutually_exclusive
 
 from ictus.cli.errors import UNVERIFIED
 from ictus.cli.options import AsOf, Data, Json, house, put_json, read_settings, sequence_of, tell
@@ -18,6 +18,8 @@ Witness = Annotated[
     str | None,
     Parameter(name="--witness", help="The witness's public key (build: this machine's)."),
 ]
+UP_TO_64 = Number(gte=1, lte=64)
+HANDS = Group("Who folds", validator=mutually_exclusive)
 
 
 def build(
@@ -35,7 +37,16 @@ def build(
     ] = False,
     witness: Witness = None,
     shards: Annotated[
-        int | None, Parameter(validator=Number(gte=1, lte=64), help="Processes (one per core).")
+        int | None,
+        Parameter(group=HANDS, validator=UP_TO_64, help="Processes here (one per core)."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        Parameter(
+            group=HANDS,
+            validator=UP_TO_64,
+            help="Leaves the folding to so many of `ictus run dataset-worker`, on any machines.",
+        ),
     ] = None,
     data: Data = None,
     json: Json = False,
@@ -47,7 +58,9 @@ def build(
     out
         A new folder.
     """
-    asyncio.run(_build(out, as_of, spec, images, webdataset, witness, shards, data, json))
+    asyncio.run(
+        _build(out, as_of, spec, images, webdataset, witness, (shards, workers), data, json)
+    )
 
 
 def verify(
@@ -112,17 +125,19 @@ async def _build(
     images: Literal["copy", "reference"],
     webdataset: bool,
     witness: str | None,
-    shards: int | None,
+    hands: tuple[int | None, int | None],
     data: str | None,
     json: bool,
 ) -> None:
     from adapters.datasets.writing import Form
-    from ictus.datasets import build_dataset
+    from ictus.datasets import Hands, build_dataset
 
     async with house(data) as opened:
         until = await sequence_of(opened, as_of)
         form = Form(images, webdataset)
-        manifest = await build_dataset(opened, out, until, spec, form, witness, shards, progress)
+        manifest = await build_dataset(
+            opened, out, until, spec, form, witness, Hands(*hands), progress
+        )
     if json:
         put_json(manifest)
         return

@@ -69,7 +69,7 @@ def run(*roles: str, data: Data = None) -> None:
     Parameters
     ----------
     roles
-        inbox, bot, ingest, inference, answer, outbox, projector, witness.
+        inbox, bot, ingest, inference, answer, outbox, projector, witness, dataset-worker.
     """
     from nats.js.errors import NotFoundError
 

@@ -4,11 +4,11 @@ import asyncio
 from random import Random
 
 from ictus.cli.options import tell
-from ictus.roles import ROLES
+from ictus.roles import STANDING
 from ictus.supervisor import Supervisor
 
 DELAY_SECONDS_MAX = 1.5
-VICTIMS = (*ROLES, "nats", "postgres")
+VICTIMS = (*STANDING, "nats", "postgres")
 
 
 class Chaos:

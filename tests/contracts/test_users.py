@@ -21,6 +21,7 @@ from adapters.storage.nats_connection import ask, connect, jetstream, publish
 from adapters.storage.nkeys import BadSeed, Nkey, load_nkey, new_seed
 from adapters.storage.queue import BucketBoard, BucketSlots, JetStreamQueue
 from adapters.storage.streams import (
+    DATASETS,
     DEAD_LETTERS,
     INBOX,
     KEYS_BUCKET,
@@ -46,6 +47,7 @@ from tests.contracts.writing import commit_to, new_request, notices, read
 from tests.production import Production
 from tests.servers import NatsServer
 from workers import answer
+from workers.dataset import items as dataset_items
 from workers.inference import schedule, worker as inference
 from workers.ingest import worker as ingest
 
@@ -64,7 +66,7 @@ MAY_APPEND = {
     "researcher": "dataset.built",
 }
 SET_ASIDE = {"dead-letter.parked", "dead-letter.handled"}
-READERS = {"projector", "operator", "researcher", "auditor"}
+READERS = {"projector", "dataset-worker", "operator", "researcher", "auditor"}
 WORKERS = {"bot", "ingest", "inference", "answer", "outbox"}
 UNSEALERS = WORKERS | {"operator"}
 SEALERS = {"bot", "operator"}
@@ -134,7 +136,8 @@ def test_the_durables_are_those_of_the_roles() -> None:
         answer.ROLE: LEDGER,
         outbox.ROLE: OUTBOX,
     }
-    assert work | {f"{role}-letters": LEDGER for role in work} == DURABLES
+    letters = {f"{role}-letters": LEDGER for role in work}
+    assert work | letters | {dataset_items.ROLE: DATASETS} == DURABLES
 
 
 # Getting in
@@ -417,7 +420,7 @@ async def test_the_inbox_keeps_an_update_and_can_do_nothing_else(login: Login) -
         await BucketSlots(client).claim("note", b"")
 
 
-@pytest.mark.parametrize("durable", DURABLES)
+@pytest.mark.parametrize("durable", sorted({*DURABLES} - {dataset_items.ROLE}))
 async def test_each_worker_works_through_its_stream_and_sets_aside(
     admin: Client, login: Login, durable: str
 ) -> None:
@@ -446,6 +449,26 @@ async def test_each_worker_works_through_its_stream_and_sets_aside(
         await queue.publish("ictus.dlq.other.x", b"letter", message_id="other")
     with pytest.raises(PermissionError, match=r"DIRECT\.GET"):
         await queue.latest(DEAD_LETTERS, "ictus.dlq.other.x")
+
+
+async def test_builders_ask_for_parts_of_datasets_and_only_their_worker_takes_them(
+    login: Login,
+) -> None:
+    for user in USERS:
+        queue = JetStreamQueue(await login(user))
+        if user in ("operator", "researcher"):
+            await queue.publish(f"ictus.dataset.{user}.0", b"item", message_id=user)
+        else:
+            with pytest.raises(PermissionError):
+                await queue.publish("ictus.dataset.x.0", b"item", message_id=user)
+    worker = JetStreamQueue(await login("dataset-worker"))
+    items = worker.consume(DATASETS, dataset_items.ROLE, dataset_items.SUBJECTS)
+    async with aclosing(items) as deliveries:
+        for user in ("operator", "researcher"):
+            delivery = await anext(deliveries)
+            assert delivery.subject == f"ictus.dataset.{user}.0"
+            await delivery.working()
+            await delivery.ack()
 
 
 async def test_only_workers_see_and_change_who_waits(login: Login) -> None:
