@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.memory import MemoryLedger
 from adapters.storage.postgres import PostgresDatabase
+from domain.dead_letter import NAME as DEAD_LETTER
 from domain.events import Recorded
 from projections import PROJECTIONS, cursor, digest
 from projections.builder import build
@@ -17,6 +18,7 @@ from projections.spec import Spec
 from tests.givens import Given
 from tests.projections.copied import CopiedLedger
 from tests.projections.following import all_caught_up, following
+from tests.projections.stories import parked
 from tests.servers import NatsServer
 
 EVERY = pytest.mark.parametrize("projection", PROJECTIONS.values(), ids=PROJECTIONS)
@@ -34,6 +36,7 @@ async def events() -> list[Recorded]:
     given = Given(ledger)
     await given.ward(10)
     await given.advice()
+    await given.happened(DEAD_LETTER, given.new_id(), parked(1, given.new_id()))
     return [recorded async for recorded in ledger.read()]
 
 

@@ -14,7 +14,14 @@ import pytest
 from nats.aio.client import Client
 from PIL import Image
 
-from adapters.storage.memory import MemoryBlobs, MemoryLedger, MemoryQueue, MemorySlots, MemoryVault
+from adapters.storage.memory import (
+    MemoryBlobs,
+    MemoryBoard,
+    MemoryLedger,
+    MemoryQueue,
+    MemorySlots,
+    MemoryVault,
+)
 from adapters.storage.postgres import PostgresDatabase
 from adapters.telegram.api import BotApi
 from adapters.telegram.emulator.server import Emulator
@@ -154,6 +161,7 @@ async def _written(folder: Path) -> Page:
         books=Books(MemoryLedger(), MemoryVault(), SystemClock()),
         queue=MemoryQueue(),
         slots=MemorySlots(),
+        board=MemoryBoard(),
         blobs=MemoryBlobs(),
         database=PostgresDatabase(""),
         troubles={},

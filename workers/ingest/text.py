@@ -157,5 +157,8 @@ def session(net: Net) -> "InferenceSession":
         raise BadNet(f"{net}.onnx is not the one that belongs to this version")
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = (
+        False  # every picture has a new size
+    )
     options.log_severity_level = 3
     return InferenceSession(model, options, providers=["CPUExecutionProvider"])

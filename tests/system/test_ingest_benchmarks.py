@@ -1,4 +1,4 @@
-"""The open benchmark of de-identification: what it promises, and that it can fail."""
+"""The open benchmarks of ingest: what they promise, and that they can fail."""
 
 import json
 import subprocess
@@ -60,3 +60,17 @@ def test_a_quarantined_image_neither_leaks_nor_counts_as_recall() -> None:
 def test_the_attacker_forgives_some_letters(needle: str, edits: int) -> None:
     found = attacker.distance_within(needle, "im1/18testpatient0042демо")
     assert found == edits if edits < 3 else found > attacker.EDITS_MAX
+
+
+def test_the_cost_of_an_image_is_told_with_its_limits() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ingest", "--images", "3", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    measured = ("cpu_ms_per_image", "images_per_s_per_core", "decode_limit_per_s", "p95_s")
+    assert all(told[name] > 0 for name in measured)
+    assert told.keys() >= {"tesseract_cpu_ms_per_image", "rss_growth_mb"}
+    assert {"decode", "anatomy", "text", "residual"} <= told["by_step_cpu_ms"].keys()
