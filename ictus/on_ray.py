@@ -18,8 +18,9 @@ from projections.part import Part, Portion, fold, whole
 from projections.shards import SHARDS_MAX
 from projections.spec import Spec
 
-LOCAL = "local"
+# Nothing is told to Ray's makers, and an address that does not answer is given up after a minute.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
 
 
 async def build(house: House, spec: Spec, as_of: int | None, address: str) -> Dataset:
@@ -36,8 +37,7 @@ async def build(house: House, spec: Spec, as_of: int | None, address: str) -> Da
     must_have(head, until)
     try:
         await asyncio.to_thread(ray.init, address, log_to_driver=False)
-    except (ConnectionError, SystemExit) as error:
-        # Ray exits by itself where an address does not answer.
+    except (ConnectionError, RuntimeError) as error:
         raise Unavailable(f"no Ray cluster answers at {address}") from error
     try:
         of = min(SHARDS_MAX, max(1, int(ray.cluster_resources().get("CPU", 1))))
