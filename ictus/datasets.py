@@ -15,6 +15,7 @@ from commands import datasets, objects
 from commands.ports import Damaged, Erased, Missing
 from domain.dataset import Built
 from domain.errors import Refused
+from ictus import on_ray
 from ictus.settings import Settings
 from ictus.wiring import House
 from ictus.witness import public_key
@@ -38,11 +39,12 @@ EVENTS_PER_SHARD = 50_000
 
 
 class Hands(NamedTuple):
-    """Who folds: `processes` of this machine (by default as many as it pays to have), or, where
-    `workers` is set, so many of `ictus run dataset-worker` wherever they run."""
+    """Who folds: `processes` of this machine (by default as many as it pays to have), or so many
+    `workers`, which are `ictus run dataset-worker` wherever they run, or the cluster at `ray`."""
 
     processes: int | None = None
     workers: int | None = None
+    ray: str | None = None
 
 
 HERE = Hands()
@@ -106,6 +108,8 @@ async def _folded(
         return await asking.build(
             means, spec, as_of, parts=hands.workers, now=now, progress=progress
         )
+    if hands.ray:
+        return await on_ray.build(house, spec, as_of, hands.ray)
     shards = hands.processes or shards_for((await ledger.head()).sequence)
     return await builder.build(ledger, spec, as_of, shards=shards, progress=progress)
 

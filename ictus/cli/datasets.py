@@ -48,6 +48,12 @@ def build(
             help="Leaves the folding to so many of `ictus run dataset-worker`, on any machines.",
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        Parameter(
+            group=HANDS, help="Leaves it to the Ray cluster at this address; `local` makes one."
+        ),
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -59,7 +65,7 @@ def build(
         A new folder.
     """
     asyncio.run(
-        _build(out, as_of, spec, images, webdataset, witness, (shards, workers), data, json)
+        _build(out, as_of, spec, images, webdataset, witness, (shards, workers, ray), data, json)
     )
 
 
@@ -125,7 +131,7 @@ async def _build(
     images: Literal["copy", "reference"],
     webdataset: bool,
     witness: str | None,
-    hands: tuple[int | None, int | None],
+    hands: tuple[int | None, int | None, str | None],
     data: str | None,
     json: bool,
 ) -> None:

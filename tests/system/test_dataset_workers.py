@@ -7,7 +7,9 @@ import sys
 from asyncio import sleep, timeout, to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -83,12 +85,43 @@ async def test_a_worker_killed_at_its_work_only_delays_and_the_root_is_the_same(
     assert ictus(settings, "dataset", "verify", str(tmp_path / "far")).returncode == 0
 
 
-@pytest.mark.parametrize("words", [("--workers", "65"), ("--workers", "2", "--shards", "2")])
+async def test_a_ray_cluster_builds_the_same_root(
+    settings: Settings,  # noqa: F811
+    house: House,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    if not find_spec("ray"):
+        pytest.skip("needs ictus[ray]")
+    given = Given(house.books.ledger)
+    cases = await given.ward()
+    await given.linked(cases[0], cases[3])
+    asked = ("dataset", "build", "--images", "reference", "--json", "--out")
+
+    # Its sockets need a short path.
+    with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as home:
+        far = await to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "ictus", *asked, str(tmp_path / "far"), "--ray", "local"],
+            env=called(settings) | {"HOME": home, "RAY_TMPDIR": home},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+        )
+    assert far.returncode == 0, far.stderr
+    told = json.loads(far.stdout)
+    near = ictus(settings, *asked, str(tmp_path / "near"), "--as-of", str(told["as_of"]))
+    assert told["root"] == json.loads(near.stdout)["root"]
+    assert told["rows"] == len(cases)
+
+
+@pytest.mark.parametrize(
+    "words", ["--workers 65", "--workers 2 --shards 2", "--workers 2 --ray local"]
+)
 def test_who_folds_is_asked_for_once_and_within_limits(
     settings: Settings,  # noqa: F811
     tmp_path: Path,
-    words: tuple[str, ...],
+    words: str,
 ) -> None:
-    done = ictus(settings, "dataset", "build", "--out", str(tmp_path / "set"), *words)
+    done = ictus(settings, "dataset", "build", "--out", str(tmp_path / "set"), *words.split())
     assert done.returncode == 2
     assert "--workers" in done.stdout + done.stderr
