@@ -103,11 +103,14 @@ async def enter(db: Db, cursor: Cursor) -> None:
 
     Raises Unavailable when another runner moved it or another version took its place.
     """
-    # Not waiting for the disk at each commit is safe: rows and cursor are lost together, or not.
+    # A version that nobody reads yet need not wait for the disk at each commit: rows and cursor are
+    # lost together, or not, and the switch waits for all of them. A live one must, since a runner
+    # that has nothing more to do would not notice that PostgreSQL lost its last commits.
     # One plan for batches of all sizes: the tables are large, or will be before the next ANALYZE.
     found = await db.fetchrow(
         "SELECT sequence, live, set_config('search_path', $3, true),"
-        " set_config('synchronous_commit', 'off', true),"
+        " set_config('synchronous_commit',"
+        " CASE WHEN live THEN current_setting('synchronous_commit') ELSE 'off' END, true),"
         " set_config('plan_cache_mode', 'force_generic_plan', true)"
         " FROM projection.cursor WHERE name = $1 AND version = $2 FOR UPDATE",
         cursor.name,
@@ -158,6 +161,7 @@ async def lock_live(db: Db, name: str) -> Cursor:
 
 async def switch(db: Db, old: Cursor, built: Cursor) -> None:
     """`built` becomes the live version and `old` is kept; the one kept before it is dropped."""
+    await db.execute("SET LOCAL synchronous_commit TO DEFAULT")
     await _drop(db, Cursor(old.name, old.version - 1, old.revision, False))
     await db.execute(f"ALTER SCHEMA {old.name} RENAME TO {old.name}_v{old.version}")
     await db.execute(f"ALTER SCHEMA {built.schema} RENAME TO {built.name}")

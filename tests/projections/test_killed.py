@@ -65,8 +65,11 @@ async def passed(database: PostgresDatabase, name: str, live: bool, sequence: in
 
 
 async def assert_folded(database: PostgresDatabase, ledger: CopiedLedger, live: bool) -> None:
-    """`history` and `inbox` hold the events up to their own cursor, once, and nothing else."""
-    async with database.acquire() as db:
+    """`history` and `inbox` hold the events up to their own cursor, once, and nothing else.
+
+    All is read as it stood at one moment, since whoever was not killed works on.
+    """
+    async with database.acquire() as db, db.transaction(isolation="repeatable_read"):
         for row in await db.fetch(CURSORS):
             if row["live"] is live and row["name"] in ("history", "inbox"):
                 at = Cursor(row["name"], row["version"], 1, row["live"])
