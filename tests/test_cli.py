@@ -225,7 +225,9 @@ def test_a_reader_that_leaves_early_is_no_error(furnished: Ictus, words: str) ->
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("words", ["case show NO-SUCH1", f"case show {UUID(int=1)}", "case find K7"])
+@pytest.mark.parametrize(
+    "words", ["case show NO-SUCH1", f"case show {UUID(int=1)}", "case find K7"]
+)
 def test_an_unknown_case_exits_3(furnished: Ictus, words: str) -> None:
     done = furnished(*words.split())
     assert (done.returncode, done.stdout) == (3, "")
