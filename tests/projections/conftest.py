@@ -31,3 +31,14 @@ async def ward(ledger: MemoryLedger, given: Given) -> CopiedLedger:
     """A copy of the ledger after cases of every kind."""
     await given.ward()
     return CopiedLedger([recorded async for recorded in ledger.read()])
+
+
+@pytest.fixture
+async def busy(ledger: MemoryLedger, given: Given) -> CopiedLedger:
+    """Cases of every kind, linked across shards, withdrawn, erased."""
+    cases = await given.ward(8)
+    await given.linked(cases[0], cases[5])
+    await given.linked(cases[5], cases[2])
+    await given.withdrawn(cases[3])
+    await given.erased(cases[1])
+    return CopiedLedger([recorded async for recorded in ledger.read()])

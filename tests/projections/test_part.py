@@ -18,17 +18,6 @@ SPEC = Spec(hold_out_sites=("demo-2",))
 AS_OF = 60
 
 
-@pytest.fixture
-async def busy(ledger: MemoryLedger, given: Given) -> CopiedLedger:
-    """Cases of every kind, linked across shards, withdrawn, erased."""
-    cases = await given.ward(8)
-    await given.linked(cases[0], cases[5])
-    await given.linked(cases[5], cases[2])
-    await given.withdrawn(cases[3])
-    await given.erased(cases[1])
-    return CopiedLedger([recorded async for recorded in ledger.read()])
-
-
 def portion(busy: CopiedLedger, of: int, until: int | None = None) -> Portion:
     head = len(busy.events)
     return Portion(ledger=LEDGER, head=head, until=until or head, shard=0, of=of, spec=SPEC)

@@ -10,28 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.storage.memory import MemoryLedger
 from commands.ports import Damaged, Unavailable
 from projections.builder import build
 from projections.shards import dealt
 from projections.spec import Spec
-from tests.givens import Given
 from tests.projections.copied import CopiedLedger
 
 ROOT = Path(__file__).parents[2]
 SPEC = Spec(hold_out_sites=("demo-2",))
 AS_OF = 60
-
-
-@pytest.fixture
-async def busy(ledger: MemoryLedger, given: Given) -> CopiedLedger:
-    """Cases of every kind, linked across shards, withdrawn, erased."""
-    cases = await given.ward(8)
-    await given.linked(cases[0], cases[5])
-    await given.linked(cases[5], cases[2])
-    await given.withdrawn(cases[3])
-    await given.erased(cases[1])
-    return CopiedLedger([recorded async for recorded in ledger.read()])
 
 
 @pytest.mark.parametrize("shards", [2, 7, 64])
