@@ -130,6 +130,7 @@ SAID_BY_PEOPLE = _events(
     case.OpinionGiven,
     case.LabelConfirmed,
     case.LabelRevised,
+    case.Linked,
     person.AccessAsked,
     person.Joined,
     person.RoleGranted,

@@ -121,6 +121,11 @@ final-cause = Final cause: <b>{ $cause }</b>, { $evidence }; { $level ->
    *[other] adjudicated
 }
 split-done = Moved to a case of its own.
+same-patient = Same patient: { $codes }
+same-question = Which case is of the same patient?
+same-none = You have no other case.
+same-confirm = Are { $code } and this case of one patient? This cannot be undone.
+same-done = Noted: one patient.
 
 cause-large-artery = large-artery
 cause-cardioembolic = cardioembolic
@@ -151,6 +156,8 @@ button-af-unknown = unknown
 button-examinations = All examinations
 button-final = Final cause
 button-split = This is another patient
+button-same-patient = Same patient as…
+button-one-patient = Yes, one patient
 button-back = ‹ Back
 button-earlier = Earlier ›
 button-later = ‹ Later

@@ -123,6 +123,11 @@ final-cause = Окончательная причина: <b>{ $cause }</b>, { $e
    *[other] согласовано экспертами
 }
 split-done = Перенесено в отдельный случай.
+same-patient = Тот же пациент: { $codes }
+same-question = Какой случай того же пациента?
+same-none = Других случаев у вас нет.
+same-confirm = { $code } и этот случай — один пациент? Отменить нельзя.
+same-done = Записано: один пациент.
 
 cause-large-artery = атеротромботический
 cause-cardioembolic = кардиоэмболический
@@ -153,6 +158,8 @@ button-af-unknown = неизвестно
 button-examinations = Все исследования
 button-final = Окончательная причина
 button-split = Это другой пациент
+button-same-patient = Тот же пациент, что…
+button-one-patient = Да, один пациент
 button-back = ‹ Назад
 button-earlier = Раньше ›
 button-later = ‹ Позже
