@@ -74,3 +74,15 @@ def test_the_cost_of_an_image_is_told_with_its_limits() -> None:
     assert all(told[name] > 0 for name in measured)
     assert told.keys() >= {"tesseract_cpu_ms_per_image", "rss_growth_mb"}
     assert {"decode", "anatomy", "text", "residual"} <= told["by_step_cpu_ms"].keys()
+
+
+def test_the_quality_benchmark_tells_what_is_refused_and_what_is_known_again() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.quality", "--images", "2", "--seed", "9", "--json"],
+        capture_output=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["images"] == 2
+    assert set(told["refused"]) == set(told["reasons"]) - {"good"}
+    assert {"false_rejection", "known_again", "others_alike"} <= told.keys()
