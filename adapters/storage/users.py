@@ -112,6 +112,7 @@ OTHERS_WORK = tuple(
 )
 """A reader's consumers have random names, so it may make any; but it must not take work away."""
 
+BACKLOGS = (f"{API}.CONSUMER.INFO.{LEDGER}.*",)
 CONSUMERS = (f"{API}.CONSUMER.LIST.{LEDGER}",)
 UNSEAL = (f"{API}.DIRECT.GET.KV_{KEYS_BUCKET}.{bucket_subject(KEYS_BUCKET)}.*",)
 SEAL = (*UNSEAL, f"{bucket_subject(KEYS_BUCKET)}.*")
@@ -130,6 +131,7 @@ SAID_BY_PEOPLE = _events(
     case.OpinionGiven,
     case.LabelConfirmed,
     case.LabelRevised,
+    case.Linked,
     person.AccessAsked,
     person.Joined,
     person.RoleGranted,
@@ -169,7 +171,8 @@ USERS: dict[str, User] = {
     "witness": User((*HISTORIES, *CONSUMERS)),
     DATASET_WORKER: User((*REPLAY, *_consumes(DATASET_WORKER)), never=OTHERS_WORK),
     "operator": User(
-        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *_into(DATASETS)), never=OTHERS_WORK
+        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *BACKLOGS, *_into(DATASETS)),
+        never=OTHERS_WORK,
     ),
     "researcher": User((*REPLAY, *_events(dataset.Built), *_into(DATASETS)), never=OTHERS_WORK),
     "auditor": User((*REPLAY, ACCESS), never=OTHERS_WORK),

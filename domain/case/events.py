@@ -39,6 +39,9 @@ Reason = Literal[
     "time-limit",
     "source-gone",
     "failed",
+    "too-dark",
+    "too-bright",
+    "glare",
 ]
 
 
@@ -67,7 +70,8 @@ class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
 
 class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     """De-identified. Hashes are SHA-256 in hex: `derivative` of its file bytes, `pixels` of its raster,
-    `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height)."""
+    `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height).
+    `fingerprints` are 64 bits of each head in hex, none before the profile ingest-3."""
 
     item: UUID
     modality: Modality
@@ -83,6 +87,7 @@ class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     masked_permille: int
     quality: dict[str, int]
     warnings: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
 
 
 class ImageRejected(Happened, frozen=True, tag="case.image-rejected.v1"):

@@ -57,8 +57,8 @@ Login = Callable[[str], Awaitable[Client]]
 
 MAY_APPEND = {
     "bot": "case.opened case.image-submitted case.images-moved case.context-given"
-    " case.opinion-given case.label-confirmed case.label-revised person.access-asked"
-    " person.joined person.role-granted person.consented invitation.used",
+    " case.opinion-given case.label-confirmed case.label-revised case.linked"
+    " person.access-asked person.joined person.role-granted person.consented invitation.used",
     "ingest": "case.image-ingested case.image-rejected case.image-quarantined",
     "inference": "case.prediction-produced case.prediction-declined",
     "answer": "case.answer-composed",

@@ -95,7 +95,7 @@ def test_the_cost_of_an_image_is_told_with_its_limits() -> None:
     assert {"decode", "anatomy", "text", "residual"} <= told["by_step_cpu_ms"].keys()
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("peer", sorted(PEERS))
 def test_a_peer_finds_a_large_line_on_white_paper_where_it_is_installed(peer: str) -> None:
     redact = redaction.installed()[peer]
     if redact is None:
@@ -105,3 +105,15 @@ def test_a_peer_finds_a_large_line_on_white_paper_where_it_is_installed(peer: st
     mask = redact(page)
     assert mask[page.max(2) == 0].mean() > 0.9
     assert mask[:40].sum() == 0
+
+
+def test_the_quality_benchmark_tells_what_is_refused_and_what_is_known_again() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.quality", "--images", "2", "--seed", "9", "--json"],
+        capture_output=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["images"] == 2
+    assert set(told["refused"]) == set(told["reasons"]) - {"good"}
+    assert {"false_rejection", "known_again", "others_alike"} <= told.keys()

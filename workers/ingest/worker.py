@@ -110,6 +110,7 @@ class Ingest(NamedTuple):
             masked_permille=ingested.masked_permille,
             quality=dict(ingested.quality),
             warnings=tuple(ingested.warnings),
+            fingerprints=ingested.fingerprints,
         )
 
     async def _quarantine(
