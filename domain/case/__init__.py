@@ -15,12 +15,15 @@ from domain.case.decisions import (
     record_erasure,
     record_ingestion,
     record_label,
+    record_near_duplicates,
     record_prediction,
     submit_image,
+    tell_apart,
     withdraw,
 )
 from domain.case.events import (
     NAME,
+    Alike,
     AnswerComposed,
     AnswerDelivered,
     CardPlaced,
@@ -40,6 +43,7 @@ from domain.case.events import (
     LabelConfirmed,
     LabelRevised,
     Linked,
+    NearDuplicatesFound,
     Opened,
     Opinion,
     OpinionGiven,
@@ -50,6 +54,7 @@ from domain.case.events import (
     Reason,
     Source,
     Suggestion,
+    ToldApart,
     Withdrawal,
     Withdrawn,
 )
@@ -57,6 +62,7 @@ from domain.case.state import Case, Image, evolve
 
 __all__ = [
     "NAME",
+    "Alike",
     "AnswerComposed",
     "AnswerDelivered",
     "CardPlaced",
@@ -78,6 +84,7 @@ __all__ = [
     "LabelConfirmed",
     "LabelRevised",
     "Linked",
+    "NearDuplicatesFound",
     "Opened",
     "Opinion",
     "OpinionGiven",
@@ -88,6 +95,7 @@ __all__ = [
     "Reason",
     "Source",
     "Suggestion",
+    "ToldApart",
     "Withdrawal",
     "Withdrawn",
     "compose_answer",
@@ -105,7 +113,9 @@ __all__ = [
     "record_erasure",
     "record_ingestion",
     "record_label",
+    "record_near_duplicates",
     "record_prediction",
     "submit_image",
+    "tell_apart",
     "withdraw",
 ]

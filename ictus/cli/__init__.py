@@ -44,6 +44,7 @@ COMMANDS = (
     (case, "find", "cases:find", "Finds cases by the card's code or by UUID."),
     (case, "show", "cases:show", "The whole story of a case, as of any moment."),
     (case, "link", "erasure:link", "Says that two cases are of one patient."),
+    (case, "apart", "erasure:apart", "Says that two cases are of two patients."),
     (case, "withdraw", "erasure:withdraw", "Takes a case out of all later datasets."),
     (case, "erase", "erasure:erase", "Destroys a case's key and objects for ever."),
     (dataset, "build", "datasets:build", "Builds rows, images and proofs of a dataset, signed."),
