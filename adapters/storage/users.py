@@ -113,6 +113,7 @@ OTHERS_WORK = tuple(
 )
 """A reader's consumers have random names, so it may make any; but it must not take work away."""
 
+BACKLOGS = (f"{API}.CONSUMER.INFO.{LEDGER}.*",)
 CONSUMERS = (f"{API}.CONSUMER.LIST.{LEDGER}",)
 UNSEAL = (f"{API}.DIRECT.GET.KV_{KEYS_BUCKET}.{bucket_subject(KEYS_BUCKET)}.*",)
 SEAL = (*UNSEAL, f"{bucket_subject(KEYS_BUCKET)}.*")
@@ -180,7 +181,8 @@ USERS: dict[str, User] = {
     "witness": User((*HISTORIES, *CONSUMERS)),
     DATASET_WORKER: User((*REPLAY, *_consumes(DATASET_WORKER)), never=OTHERS_WORK),
     "operator": User(
-        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *_into(DATASETS)), never=OTHERS_WORK
+        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *BACKLOGS, *_into(DATASETS)),
+        never=OTHERS_WORK,
     ),
     "researcher": User((*REPLAY, *_events(dataset.Built), *_into(DATASETS)), never=OTHERS_WORK),
     "auditor": User((*REPLAY, ACCESS), never=OTHERS_WORK),

@@ -16,14 +16,12 @@ import cv2
 import msgspec
 import numpy as np
 
-from workers.ingest import pipeline
+from workers.ingest import pipeline, syscalls
 from workers.ingest.outcome import Pixels
 
 LENGTH: Final = struct.Struct("<I")
 MEMORY_BYTES_MAX: Final = 1_536 * 2**20
 """Address space a photo may take on top of what the loaded libraries took."""
-
-FILES_MAX: Final = 16
 
 pixels: msgspec.msgpack.Decoder[Pixels] = msgspec.msgpack.Decoder(Pixels)
 
@@ -71,7 +69,7 @@ def allow_cpu(seconds: int) -> None:
 
 
 def confine() -> None:
-    """Gives up, for good, what decoding does not need: files, core dumps, processes, memory."""
+    """Gives up, for good, what decoding does not need: files, network, processes, memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + MEMORY_BYTES_MAX
     for limit, value in (
@@ -79,9 +77,11 @@ def confine() -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_NOFILE, FILES_MAX),
+        (resource.RLIMIT_NOFILE, 0),  # none on top of those that are open
     ):
         resource.setrlimit(limit, (value, value))
+    if syscalls.can_restrict():
+        syscalls.restrict()
 
 
 def warm_up(act: str) -> None:

@@ -21,6 +21,7 @@ ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENCV_OPENCL_RUNTIME": "disabled",
+    "ORT_DISABLE_TELEMETRY": "1",
 }
 """All a child knows of the world: none of the parent's variables, so none of its secrets."""
 
