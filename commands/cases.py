@@ -189,6 +189,14 @@ async def record_ingestion(
     )
 
 
+async def record_reingestion(
+    books: Books, request: Request, case: UUID, outcome: cases.Ingestion
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.record_reingestion(state, outcome)
+    )
+
+
 async def record_prediction(
     books: Books, request: Request, case: UUID, prediction: cases.Prediction
 ) -> bool:

@@ -53,6 +53,14 @@ def record_ingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
     return [outcome]
 
 
+def record_reingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
+    """A profile may speak of an image of which another one has spoken last; the same one may not."""
+    image = case.images.get(outcome.item)
+    if case.withdrawn or image is None or image.outcome is None:
+        return []
+    return [] if image.outcome.profile == outcome.profile else [outcome]
+
+
 def move_out(case: Case, item: UUID, other: UUID, by: UUID) -> list[CaseEvent]:
     """An image that belongs to another patient leaves; the last image of a case cannot."""
     must_belong_to(case, by)
