@@ -76,7 +76,8 @@ def read(data: bytes) -> Pixels | Examined:
     except Stop as stop:
         return Examined(stop.refused, sheet.cpu_us)
     height, width = sheet.rgb.shape[:2]
-    return Pixels(height, width, sheet.rgb.tobytes(), sheet.by_camera, sheet.cpu_us)
+    rgb = sheet.rgb.tobytes()
+    return Pixels(height, width, rgb, sheet.by_camera, sheet.cpu_us, sheet.technical)
 
 
 def look(pixels: Pixels, beside: bool = False, profile: str = CURRENT) -> Examined:
@@ -87,7 +88,8 @@ def look(pixels: Pixels, beside: bool = False, profile: str = CURRENT) -> Examin
     except Stop as stop:
         return Examined(stop.refused, sheet.cpu_us)
     picture = side_by_side(sheet) if beside else b""
-    return Examined(outcome_of(sheet), sheet.cpu_us, placed(sheet), lines(sheet), picture)
+    boxes = placed(sheet), lines(sheet)
+    return Examined(outcome_of(sheet), sheet.cpu_us, *boxes, picture, pixels.technical)
 
 
 def run(steps: Iterable[Step], sheet: Sheet) -> None:
@@ -112,6 +114,7 @@ def decoded(sheet: Sheet) -> None:
     """Upright RGB, and whether a camera took it."""
     picture = decode(sheet.data, sheet.kind)
     sheet.rgb, sheet.by_camera = picture.rgb, picture.by_camera
+    sheet.technical = picture.technical
 
 
 def bounded(sheet: Sheet) -> None:
