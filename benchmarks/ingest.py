@@ -1,34 +1,37 @@
 """What de-identifying one 1280-px image costs, step by step, beside the decoder alone and full OCR.
 
-python -m benchmarks.ingest [--images 100] [--seed 1] [--json]
+python -m benchmarks.ingest [--images 100] [--seed 1] [--profile ingest-3] [--json]
 
 Costs are processor time on one thread; waiting is measured with two images under way at a time, through
-the confined processes. Tesseract stands for pipelines that read all text (null where not installed).
+the confined processes (in the profile of new images). The peers find text anywhere in the picture:
+PP-OCR's detector, and Tesseract, which stands for pipelines that read all text (null where not installed).
 """
 
 import argparse
 import asyncio
 import json
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from statistics import mean
 from typing import Any, Final
 
 import cv2
+import numpy as np
 from numpy.random import default_rng
+from numpy.typing import NDArray
 
 from benchmarks import attacker
 from benchmarks.measuring import show
+from benchmarks.peers import redaction
 from ictus.demo.result import percentile
 from training.overlays import camera
 from training.overlays.viewers import LAYOUTS, Layout, screen
 from workers.ingest.decode import decode
 from workers.ingest.outcome import Pixels
-from workers.ingest.pipeline import PROFILE, look, read
+from workers.ingest.pipeline import LOOKING, NEWEST, look, named, process, read
 from workers.ingest.sandbox import Sandbox
 from workers.ingest.sniff import sniff
 
@@ -41,15 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", choices=tuple(LOOKING), default=NEWEST)
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     files = drawn(given.images, given.seed)
     outcome = {
-        **costs(files),
+        **costs(files, given.profile),
         **asyncio.run(waits(files)),
-        "tesseract_cpu_ms_per_image": tesseract_ms(files),
-        "profile": PROFILE,
+        **rivals(files),
+        "profile": named(given.profile),
     }
     if not given.json:
         show(
@@ -70,15 +74,15 @@ def _file(layout: Layout, number: int, seed: int) -> bytes:
     return camera.file_of(kind, camera.shrunk(canvas, [])[0], rng)
 
 
-def costs(files: list[bytes]) -> dict[str, Any]:
+def costs(files: list[bytes], profile: str) -> dict[str, Any]:
     """Processor time of each step and of all, beside that of the decoder alone."""
     spent: defaultdict[str, list[float]] = defaultdict(list)
     for data in files:
         pixels = read(data)
         assert isinstance(pixels, Pixels)
-        for step, microseconds in look(pixels).cpu_us.items():
+        for step, microseconds in look(pixels, profile=profile).cpu_us.items():
             spent[step].append(microseconds / 1000)
-    whole = cpu_ms(look_at, files)
+    whole = cpu_ms(lambda data: process(data, profile), files)
     alone = cpu_ms(lambda data: decode(data, sniff(data)), files)
     return {
         "images": len(files),
@@ -87,13 +91,6 @@ def costs(files: list[bytes]) -> dict[str, Any]:
         "decode_limit_per_s": round(1000 / alone, 1),
         "by_step_cpu_ms": {step: round(mean(times), 2) for step, times in spent.items()},
     }
-
-
-def look_at(data: bytes) -> None:
-    """Both halves of the pipeline."""
-    pixels = read(data)
-    if isinstance(pixels, Pixels):
-        look(pixels)
 
 
 def cpu_ms(act: Callable[[bytes], object], files: list[bytes]) -> float:
@@ -143,17 +140,32 @@ def _resident(pid: int) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
-def tesseract_ms(files: list[bytes]) -> float | None:
-    """Processor time of reading all text of an image, as it came."""
-    if not attacker.installed():
-        return None
-    sample = files[:OCR_IMAGES_MAX]
-    before = getrusage(RUSAGE_CHILDREN)
-    for data in sample:
-        subprocess.run(attacker.COMMAND, input=data, capture_output=True, check=True)
-    after = getrusage(RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return round(spent * 1000 / len(sample), 1)
+def rivals(files: list[bytes]) -> dict[str, float | None]:
+    """Processor time of other ways to find text in an image, as it came; null where not installed."""
+    pictures = [camera.received(data) for data in files[:OCR_IMAGES_MAX]]
+    reader = attacker.tesseract if attacker.installed() else None
+    peers = {"tesseract": reader, **redaction.installed()}
+    return {
+        f"{name}_cpu_ms_per_image": act and round(spent_ms(act, pictures), 1)
+        for name, act in peers.items()
+    }
+
+
+def spent_ms(
+    act: Callable[[NDArray[np.uint8]], object], pictures: list[NDArray[np.uint8]]
+) -> float:
+    """Milliseconds of processor time for each picture, of this process and of what it starts."""
+    act(pictures[0])
+    before = spent_s()
+    for picture in pictures:
+        act(picture)
+    return (spent_s() - before) * 1000 / len(pictures)
+
+
+def spent_s() -> float:
+    """Processor time of this process and of its children that have ended."""
+    used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 if __name__ == "__main__":

@@ -136,6 +136,10 @@ class Queue(Protocol):
         """Deliveries of a durable consumer, for ever; survives restarts of the server."""
         ...
 
+    async def backlog(self, stream: str, durable: str) -> int:
+        """How many deliveries its workers have not done yet; 0 when it has never had a worker."""
+        ...
+
     async def latest(self, stream: str, subject: str) -> bytes | None:
         """The last message that `stream` keeps under this subject."""
         ...

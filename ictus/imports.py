@@ -11,18 +11,27 @@ from uuid import UUID
 from msgspec import Struct
 
 from adapters.manifest import Row
+from adapters.storage.streams import LEDGER
 from commands import imports
 from commands.imports import Picture
-from commands.ports import Erased, Unavailable
+from commands.ports import Erased, Queue, Unavailable
 from domain.errors import Refused
 from domain.identity import case_code
 from domain.stroke import Modality
 from ictus.wiring import House
+from workers.ingest import worker as ingest
 from workers.ingest.outcome import Stop
 from workers.ingest.sniff import IMAGE_BYTES_MAX, sniff
 
 CONCURRENT_ROWS_MAX = 8
 """Each holds one image at a time, and commits made together share a sync of the disk."""
+
+IMAGES_AHEAD_MAX = 16
+"""As many wait for ingest at most before the next rows: a photo sent meanwhile stands behind few."""
+
+LOOK_SECONDS = 0.5
+IDLE_SECONDS_MAX = 20.0
+"""An ingest that has done nothing for so long is not at work."""
 
 WRITTEN = ("imported", "already-there", "ready")
 
@@ -56,12 +65,33 @@ async def import_rows(
 
     Raises Unavailable as soon as a part is away: what was told is done, and repeating goes on there.
     """
+    pace = Pace(house.queue)
     for start in range(0, len(rows), CONCURRENT_ROWS_MAX):
+        if not dry_run:
+            await pace.keep()
         window = rows[start : start + CONCURRENT_ROWS_MAX]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_outcome(house, row, folder, dry_run)) for row in window]
         for task in tasks:
             tell(task.result())
+
+
+class Pace:
+    """Stays a few images ahead of ingest where that is at work; where it is not, they wait for it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._backlog, self._moved = 0, 0.0
+
+    async def keep(self) -> None:
+        while (backlog := await self._queue.backlog(LEDGER, ingest.ROLE)) > IMAGES_AHEAD_MAX:
+            now = asyncio.get_running_loop().time()
+            if backlog < self._backlog or not self._moved:
+                self._moved = now
+            self._backlog = backlog
+            if now > self._moved + IDLE_SECONDS_MAX:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _outcome(house: House, row: Row, folder: Path, dry_run: bool) -> Outcome:

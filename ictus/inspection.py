@@ -10,7 +10,7 @@ import msgspec
 
 from commands.ports import Missing
 from domain.case import Reason
-from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Technical
+from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Technical, Warned
 from workers.ingest.pipeline import PROFILE
 from workers.ingest.sandbox import Sandbox
 from workers.ingest.sniff import EXTRAS, IMAGE_BYTES_MAX, can_read
@@ -35,10 +35,13 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     quality: Mapping[str, int] = {}
     warnings: tuple[str, ...] = ()
+    hints: Mapping[str, tuple[str, ...]] = {}
+    """Language to what would make an accepted picture more reliable, one sentence per warning."""
     masked_permille: int | None = None
     sha256: str | None = None
     pixels: str | None = None
     phash: str | None = None
+    fingerprints: tuple[str, ...] = ()
     technical: Technical = {}
     """How a DICOM frame was acquired."""
     cpu_ms: Mapping[str, float] = {}
@@ -128,10 +131,12 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 source=kept.source,
                 quality=kept.quality,
                 warnings=kept.warnings,
+                hints=_hinted(kept.warnings),
                 masked_permille=kept.masked_permille,
                 sha256=kept.sha256,
                 pixels=kept.pixel_sha256,
                 phash=kept.phash,
+                fingerprints=kept.fingerprints,
                 technical=examined.technical,
                 cpu_ms=cpu_ms,
                 beside=str(beside) if beside else None,
@@ -140,6 +145,13 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
 
 def _told(reason: Reason) -> dict[str, str]:
     return {language: plainly(language, f"rejected-{reason}") for language in LANGUAGES}
+
+
+def _hinted(warnings: Iterable[Warned]) -> dict[str, tuple[str, ...]]:
+    return {
+        language: tuple(plainly(language, f"warned-{warning}") for warning in warnings)
+        for language in LANGUAGES
+    }
 
 
 def _hint(detected: Detected | None) -> str | None:

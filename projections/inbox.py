@@ -190,6 +190,33 @@ async def cases_of(db: Db, person: UUID, limit: int, offset: int = 0) -> list[Ca
     return [CaseLine(**row) for row in found]
 
 
+async def others_of(
+    db: Db, person: UUID, case: UUID, limit: int, offset: int = 0
+) -> list[CaseLine]:
+    """The person's cases that may be of this one's patient and are not known to be, newest first."""
+    found = await db.fetch(
+        "SELECT * FROM inbox.overview WHERE person = $1 AND case_id <> $2"
+        " AND NOT $2 = ANY(linked) AND state NOT IN ('withdrawn', 'erased')"
+        " ORDER BY opened_at DESC, case_id LIMIT $3 OFFSET $4",
+        person,
+        case,
+        limit,
+        offset,
+    )
+    return [CaseLine(**row) for row in found]
+
+
+async def case_beginning(db: Db, person: UUID, digits: str) -> UUID | None:
+    """The person's case whose id begins with these hex digits."""
+    found: UUID | None = await db.fetchval(
+        "SELECT case_id FROM inbox.cases"
+        " WHERE person = $1 AND starts_with(replace(case_id::text, '-', ''), $2)",
+        person,
+        digits,
+    )
+    return found
+
+
 async def latest(db: Db, limit: int, state: State | None = None) -> list[CaseLine]:
     """Newest first, of everybody; those that were imported only when asked for."""
     found = await db.fetch(

@@ -27,6 +27,7 @@ from domain.case import (
     ImageSubmitted,
     LabelConfirmed,
     LabelRevised,
+    Linked,
     OpinionGiven,
     PredictionDeclined,
     PredictionProduced,
@@ -54,6 +55,7 @@ SUBJECTS = (
     "ictus.ev.*.case.*.opinion-given",
     "ictus.ev.*.case.*.label-confirmed",
     "ictus.ev.*.case.*.label-revised",
+    "ictus.ev.*.case.*.linked",
     "ictus.ev.*.person.*.access-asked",
     "ictus.ev.*.person.*.role-granted",
     "ictus.ev.*.person.*.consented",
@@ -189,6 +191,8 @@ def _is_shown(case: Case, recorded: Recorded, collecting: bool) -> bool:
         case PredictionProduced() | PredictionDeclined():
             return recorded.id == case.prediction_id
         case ImagesMoved() | ContextGiven() | OpinionGiven() | LabelConfirmed() | LabelRevised():
+            return True
+        case Linked():
             return True
     return False
 

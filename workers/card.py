@@ -5,7 +5,7 @@ it can stand under an image; the list of all examinations fits a message (4096).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import unescape
 from typing import Literal
 from uuid import UUID
@@ -32,6 +32,16 @@ CAPTION_UNITS_MAX = 1024
 MESSAGE_UNITS_MAX = 4096
 
 
+class CaseLine(Struct, frozen=True):
+    """A case in the list; `cause` is the final one if known, else the most likely one."""
+
+    code: str
+    case: UUID
+    state: State
+    cause: Cause | None
+    time: Instant
+
+
 # The card of a case
 
 
@@ -51,10 +61,8 @@ def _rows(case: Case, case_id: UUID, language: str) -> Iterator[tuple[Button, ..
     if case.usable:
         examinations = _button(language, "button-examinations", taps.ShowExaminations(case_id))
         yield examinations, _button(language, "button-final", taps.ChooseCause(case_id))
-    item = _joined_by_time(case)
-    if item is not None:
-        split = taps.Split(case_id, item.hex[: taps.ITEM_DIGITS])
-        yield (_button(language, "button-split", split),)
+    if patient := tuple(_patient_buttons(case, case_id, language)):
+        yield patient
 
 
 def _opinion_row(case: Case, case_id: UUID, language: str) -> tuple[Button, ...]:
@@ -74,6 +82,15 @@ def _af_buttons(case: Case, case_id: UUID, language: str) -> Iterator[Button]:
     for answer in answers:
         told = case.context.get("af") == answer
         yield _button(language, f"button-af-{answer}", taps.TellAf(case_id, answer), told)
+
+
+def _patient_buttons(case: Case, case_id: UUID, language: str) -> Iterator[Button]:
+    if case.usable:
+        yield _button(language, "button-same-patient", taps.ChooseSamePatient(case_id, 0))
+    item = _joined_by_time(case)
+    if item is not None:
+        split = taps.Split(case_id, item.hex[: taps.ITEM_DIGITS])
+        yield _button(language, "button-split", split)
 
 
 def _joined_by_time(case: Case) -> UUID | None:
@@ -109,6 +126,27 @@ def evidence_keyboard(case_id: UUID, cause: Cause, language: str) -> Rows:
         for evidence in EVIDENCE
     )
     return (*found, _back(case_id, language))
+
+
+def same_patient_keyboard(
+    case_id: UUID, others: Sequence[CaseLine], language: str, *, page: int, more: bool
+) -> Rows:
+    """The person's other cases, latest first: each tap asks once more, since it is for good."""
+    rows = tuple(
+        (Button(label=_case_label(line, language), action=taps.pack(_confirm(case_id, line.case))),)
+        for line in others
+    )
+    pager = _pager(language, page, more, lambda page: taps.ChooseSamePatient(case_id, page))
+    return (*rows, *pager, _back(case_id, language))
+
+
+def confirm_keyboard(case_id: UUID, other: UUID, language: str) -> Rows:
+    link = taps.LinkSamePatient(case_id, other.hex[: taps.CASE_DIGITS])
+    return ((_button(language, "button-one-patient", link),), _back(case_id, language))
+
+
+def _confirm(case_id: UUID, other: UUID) -> Tap:
+    return taps.ConfirmSamePatient(case_id, other.hex[: taps.CASE_DIGITS])
 
 
 def asking(card: Card, question: str, rows: Rows) -> Card:
@@ -166,16 +204,6 @@ def units(text: str) -> int:
 # My cases
 
 
-class CaseLine(Struct, frozen=True):
-    """A case in the list; `cause` is the final one if known, else the most likely one."""
-
-    code: str
-    case: UUID
-    state: State
-    cause: Cause | None
-    time: Instant
-
-
 def cases_card(
     lines: Sequence[CaseLine], language: str, *, page: int = 0, more: bool = False
 ) -> Card:
@@ -184,13 +212,15 @@ def cases_card(
         (Button(label=_case_label(line, language), action=taps.pack(taps.OpenCase(line.case))),)
         for line in lines
     ]
-    pager = []
-    if page:
-        pager.append(_button(language, "button-later", taps.ListCases(page - 1)))
-    if more:
-        pager.append(_button(language, "button-earlier", taps.ListCases(page + 1)))
     text = say(language, "cases" if lines else "no-cases")
-    return Card(text=text, rows=(*rows, tuple(pager)) if pager else tuple(rows))
+    return Card(text=text, rows=(*rows, *_pager(language, page, more, taps.ListCases)))
+
+
+def _pager(language: str, page: int, more: bool, turn: Callable[[int], Tap]) -> Rows:
+    """The row that leads to the neighbouring pages, if there are any."""
+    later = [_button(language, "button-later", turn(page - 1))] if page else []
+    earlier = [_button(language, "button-earlier", turn(page + 1))] if more else []
+    return ((*later, *earlier),) if page or more else ()
 
 
 def _case_label(line: CaseLine, language: str) -> str:

@@ -11,6 +11,7 @@ from domain.stroke import CAUSES, EVIDENCE, Answer, Cause, Evidence
 
 ACTION_BYTES_MAX = 64
 ITEM_DIGITS = 8
+CASE_DIGITS = 16
 
 
 class Agree(Struct, frozen=True):
@@ -61,6 +62,25 @@ class Split(Struct, frozen=True):
     item: str
 
 
+class ChooseSamePatient(Struct, frozen=True):
+    """Which other case of the person is of the same patient? `page` counts from 0."""
+
+    case: UUID
+    page: int
+
+
+class ConfirmSamePatient(Struct, frozen=True):
+    """`other` is the first 16 hex digits of the other case's id."""
+
+    case: UUID
+    other: str
+
+
+class LinkSamePatient(Struct, frozen=True):
+    case: UUID
+    other: str
+
+
 class BackToCard(Struct, frozen=True):
     case: UUID
 
@@ -98,6 +118,9 @@ CaseTap = (
     | ChooseEvidence
     | ConfirmLabel
     | Split
+    | ChooseSamePatient
+    | ConfirmSamePatient
+    | LinkSamePatient
     | BackToCard
     | ListCases
     | OpenCase
@@ -115,6 +138,9 @@ VERBS: dict[str, type[Tap]] = {
     "ca": ChooseEvidence,
     "lb": ConfirmLabel,
     "sp": Split,
+    "sa": ChooseSamePatient,
+    "sq": ConfirmSamePatient,
+    "sy": LinkSamePatient,
     "bk": BackToCard,
     "my": ListCases,
     "cs": OpenCase,
@@ -169,6 +195,7 @@ WORDS = {
     "evidence": Word(lambda found: str(EVIDENCE.index(found)), lambda word: EVIDENCE[int(word)]),
     "af": Word(lambda answer: answer[0], AF_LETTERS.__getitem__),
     "item": Word(str, _matching(rf"[0-9a-f]{{{ITEM_DIGITS}}}")),
+    "other": Word(str, _matching(rf"[0-9a-f]{{{CASE_DIGITS}}}")),
     "page": Word(str, lambda word: int(_matching(r"\d{1,4}")(word))),
     "notice": Word(str, _matching(r"[0-9a-z-]{1,32}")),
 }

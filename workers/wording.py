@@ -18,6 +18,7 @@ from domain.case import (
     Reason,
 )
 from domain.examination import Examination, Text
+from domain.identity import case_code
 from workers.texts import plainly, say, spoken
 
 Catalogue = Mapping[UUID, Examination]
@@ -163,11 +164,15 @@ def _numbers_by_reason(case: Case) -> dict[Reason, list[int]]:
 
 
 def _told(case: Case, language: str) -> Iterator[str]:
-    """The final cause once it is known, until then what is thought."""
+    """The final cause once it is known, until then what is thought; other cases of the patient."""
     if case.label is not None:
         yield _final_cause(case.label, language)
     elif case.opinion is not None:
         yield say(language, "your-opinion", opinion=_opinion(case.opinion.opinion, language))
+    if case.linked:
+        codes = ", ".join(case_code(other) for other in case.linked[:NUMBERS_MAX])
+        more = "…" if len(case.linked) > NUMBERS_MAX else ""
+        yield say(language, "same-patient", codes=codes + more)
 
 
 def _opinion(opinion: Opinion, language: str) -> str:

@@ -136,6 +136,10 @@ class MemoryQueue:
         found = [stored.data for stored in self._logs[stream].after(0) if stored.subject == subject]
         return found[-1] if found else None
 
+    async def backlog(self, stream: str, durable: str) -> int:
+        consumer = self._consumers.get((stream, durable))
+        return consumer.backlog() if consumer else 0
+
     async def consume(
         self, stream: str, durable: str, subjects: Sequence[str]
     ) -> AsyncIterator["MemoryDelivery"]:
@@ -159,6 +163,7 @@ class Consumer:
         self._subjects = subjects
         self._position = 0
         self._again: deque[MemoryDelivery] = deque()
+        self._undone: set[int] = set()
 
     def next(self) -> "MemoryDelivery | None":
         delivery = self._again.popleft() if self._again else self._next_new()
@@ -170,12 +175,22 @@ class Consumer:
         self._again.append(delivery)
         self._log.wake()
 
+    def done(self, delivery: "MemoryDelivery") -> None:
+        self._undone.discard(delivery.sequence)
+
+    def backlog(self) -> int:
+        return len(self._undone) + sum(map(self._wants, self._log.after(self._position)))
+
     def _next_new(self) -> "MemoryDelivery | None":
         for stored in self._log.after(self._position):
             self._position = stored.sequence
-            if any(_matches(pattern, stored.subject) for pattern in self._subjects):
+            if self._wants(stored):
+                self._undone.add(stored.sequence)
                 return MemoryDelivery(self, stored)
         return None
+
+    def _wants(self, stored: Stored) -> bool:
+        return any(_matches(pattern, stored.subject) for pattern in self._subjects)
 
 
 class MemoryDelivery:
@@ -193,6 +208,7 @@ class MemoryDelivery:
 
     async def ack(self) -> None:
         self._again_in(None)
+        self._consumer.done(self)
 
     async def retry(self, delay_s: float) -> None:
         self._again_in(delay_s)

@@ -61,6 +61,17 @@ class JetStreamQueue:
                 log.warning("deliveries of %s to %s broke off; asking again", stream, durable)
             await sleep(PAUSE_SECONDS)
 
+    async def backlog(self, stream: str, durable: str) -> int:
+        return await patiently(partial(self._backlog, stream, durable))
+
+    async def _backlog(self, stream: str, durable: str) -> int:
+        try:
+            with reaching(self._client):
+                info = await jetstream(self._client).consumer_info(stream, durable)
+        except NotFoundError:
+            return 0
+        return (info.num_ack_pending or 0) + (info.num_pending or 0)
+
     async def latest(self, stream: str, subject: str) -> bytes | None:
         return await patiently(partial(self._latest, stream, subject))
 

@@ -39,6 +39,7 @@ EVERY_EVENT = f"{SUBJECT_ROOT}.>"
 WORK = {
     "bot": INBOX,
     "ingest": LEDGER,
+    "duplicates": LEDGER,
     "schedule": LEDGER,
     "inference": SCHEDULE,
     "answer": LEDGER,
@@ -112,6 +113,7 @@ OTHERS_WORK = tuple(
 )
 """A reader's consumers have random names, so it may make any; but it must not take work away."""
 
+BACKLOGS = (f"{API}.CONSUMER.INFO.{LEDGER}.*",)
 CONSUMERS = (f"{API}.CONSUMER.LIST.{LEDGER}",)
 UNSEAL = (f"{API}.DIRECT.GET.KV_{KEYS_BUCKET}.{bucket_subject(KEYS_BUCKET)}.*",)
 SEAL = (*UNSEAL, f"{bucket_subject(KEYS_BUCKET)}.*")
@@ -130,6 +132,7 @@ SAID_BY_PEOPLE = _events(
     case.OpinionGiven,
     case.LabelConfirmed,
     case.LabelRevised,
+    case.Linked,
     person.AccessAsked,
     person.Joined,
     person.RoleGranted,
@@ -142,7 +145,16 @@ PREDICTED = _events(case.PredictionProduced, case.PredictionDeclined)
 USERS: dict[str, User] = {
     "inbox": User(_into(INBOX)),
     "bot": User((*_work("bot"), *HISTORIES, *SAID_BY_PEOPLE, *SEAL, *_into(OUTBOX))),
-    "ingest": User((*_work("ingest"), *HISTORIES, *INGESTED, *UNSEAL)),
+    "ingest": User(
+        (
+            *_work("ingest"),
+            *_work("duplicates"),
+            *HISTORIES,
+            *INGESTED,
+            *_events(case.NearDuplicatesFound),
+            *UNSEAL,
+        )
+    ),
     "inference": User(
         (
             *_work("schedule"),
@@ -169,7 +181,8 @@ USERS: dict[str, User] = {
     "witness": User((*HISTORIES, *CONSUMERS)),
     DATASET_WORKER: User((*REPLAY, *_consumes(DATASET_WORKER)), never=OTHERS_WORK),
     "operator": User(
-        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *_into(DATASETS)), never=OTHERS_WORK
+        (*REPLAY, EVERY_EVENT, *SEAL, *ERASE, *CHECK_STREAMS, *BACKLOGS, *_into(DATASETS)),
+        never=OTHERS_WORK,
     ),
     "researcher": User((*REPLAY, *_events(dataset.Built), *_into(DATASETS)), never=OTHERS_WORK),
     "auditor": User((*REPLAY, ACCESS), never=OTHERS_WORK),

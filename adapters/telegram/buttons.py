@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from adapters.telegram import same_patient
 from adapters.telegram.desk import Visit
 from commands.ports import Card
 from workers import taps
@@ -42,6 +43,12 @@ async def _press_on_case(tap: taps.CaseTap, visit: Visit) -> None:
             await visit.label(case, cause, evidence)
         case taps.Split(case, item):
             await visit.split(case, item)
+        case taps.ChooseSamePatient(case, page):
+            await same_patient.choose(visit, case, page)
+        case taps.ConfirmSamePatient(case, other):
+            await same_patient.confirm(visit, case, other)
+        case taps.LinkSamePatient(case, other):
+            await same_patient.link(visit, case, other)
         case taps.ShowExaminations(case):
             await visit.swap(await visit.examinations(case))
         case taps.ChooseOpinion(case):

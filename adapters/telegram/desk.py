@@ -207,7 +207,7 @@ class Visit(NamedTuple):
         if album is not None:
             return await self.desk.books.vault.derive("album", self.address, album), "album"
         case = await self._derive("case")
-        await self._read_own_writes()
+        await self.read_own_writes()
         async with self.desk.database.acquire() as db:
             since = sent - timedelta(seconds=JOIN_SECONDS_MAX)
             recent = await inbox.recent_case(db, self.person_id, since, item)
@@ -215,7 +215,7 @@ class Visit(NamedTuple):
 
     async def _case_of_card(self, message_id: int) -> UUID | None:
         card = await self._card_id(message_id)
-        await self._read_own_writes()
+        await self.read_own_writes()
         async with self.desk.database.acquire() as db:
             return await inbox.case_by_card(db, card)
 
@@ -227,7 +227,7 @@ class Visit(NamedTuple):
         """The id of a thing that this very message brings."""
         return await self.desk.books.vault.derive(what, self.address, str(self.message))
 
-    async def _read_own_writes(self) -> None:
+    async def read_own_writes(self) -> None:
         """Waits until the read model has seen everything written so far. Raises Unavailable."""
         head = await self.desk.books.ledger.head()
         if not await runner.caught_up(
@@ -250,35 +250,35 @@ class Visit(NamedTuple):
 
     async def cases_card(self, page: int) -> Card:
         """One page of the person's cases, latest first."""
-        await self._read_own_writes()
+        await self.read_own_writes()
         async with self.desk.database.acquire() as db:
             found = await inbox.cases_of(
                 db, self.person_id, CASES_PER_PAGE + 1, page * CASES_PER_PAGE
             )
-        lines = [_line(row) for row in found[:CASES_PER_PAGE]]
+        lines = [line(row) for row in found[:CASES_PER_PAGE]]
         return cases_card(lines, self.language, page=page, more=len(found) > CASES_PER_PAGE)
 
     async def opine(self, case: UUID, opinion: Opinion) -> None:
         books, person = self.desk.books, self.person_id
         changed = await cases.give_opinion(books, self.request, case, opinion, person)
-        await self._note(case, changed, "opinion-recorded")
+        await self.note(case, changed, "opinion-recorded")
 
     async def tell(self, case: UUID, code: str, value: str) -> None:
         books, person = self.desk.books, self.person_id
         facts = (Fact(code=code, value=value),)
         changed = await cases.give_context(books, self.request, case, facts, person)
-        await self._note(case, changed, "af-recorded")
+        await self.note(case, changed, "af-recorded")
 
     async def label(self, case: UUID, cause: Cause, evidence: Evidence) -> None:
         books, person = self.desk.books, self.person_id
         changed = await cases.confirm_label(books, self.request, case, cause, (evidence,), person)
-        await self._note(case, changed, "label-recorded")
+        await self.note(case, changed, "label-recorded")
 
     async def split(self, case: UUID, item: str) -> None:
         await cases.split_image(self.desk.books, self.request, case, item, self.person_id)
-        await self._note(case, True, "split-done")
+        await self.note(case, True, "split-done")
 
-    async def _note(self, case: UUID, changed: bool, note: str) -> None:
+    async def note(self, case: UUID, changed: bool, note: str) -> None:
         """The card itself is shown anew by what changed; a copy of it, and a card that had asked
         while nothing changed, here."""
         placed = (await self.own(case)).card
@@ -294,7 +294,8 @@ def _spoken(user: User) -> str:
     return language if language in LANGUAGES else "en"
 
 
-def _line(row: inbox.CaseLine) -> CaseLine:
+def line(row: inbox.CaseLine) -> CaseLine:
+    """As a list of cases shows it."""
     return CaseLine(
         code=row.code,
         case=row.case_id,

@@ -174,6 +174,18 @@ async def test_workers_with_one_name_share_the_work(queue: Queue) -> None:
     assert sorted(seen[0] + seen[1], key=int) == [b"%d" % number for number in range(20)]
 
 
+async def test_a_backlog_is_what_no_worker_has_done_yet(queue: Queue) -> None:
+    assert await queue.backlog(OUTBOX, "worker") == 0
+    for number in range(3):
+        await queue.publish("ictus.out.a", b"", message_id=str(number))
+    async with aclosing(queue.consume(OUTBOX, "worker", ["ictus.out.>"])) as deliveries:
+        first = await anext(deliveries)
+        assert await queue.backlog(OUTBOX, "worker") == 3
+        await first.ack()
+        await anext(deliveries)  # the server has seen the acknowledgement
+        assert await queue.backlog(OUTBOX, "worker") == 2
+
+
 async def test_a_worker_that_starts_again_goes_on_where_it_was(queue: Queue) -> None:
     for number in range(4):
         await queue.publish("ictus.in.telegram.1", b"%d" % number, message_id=str(number))

@@ -83,6 +83,23 @@ async def test_linked_withdrawn_and_erased_cases_say_so(
     assert await asked.state(other) == "answered"
 
 
+async def test_only_ones_own_living_cases_may_be_of_the_same_patient(
+    ledger: MemoryLedger, given: Given, database: PostgresDatabase
+) -> None:
+    by, someone = await given.person(), await given.person()
+    case, linked, gone, other = [await given.answered_case(by) for _ in range(4)]
+    foreign = await given.answered_case(someone)
+    await given.linked(case, linked)
+    await given.withdrawn(gone)
+    await project(ledger, database, INBOX)
+    async with database.acquire() as db:
+        found = await inbox.others_of(db, by, case, limit=9)
+        assert [line.case_id for line in found] == [other]
+        assert await inbox.others_of(db, by, case, limit=9, offset=1) == []
+        assert await inbox.case_beginning(db, by, other.hex[:16]) == other
+        assert await inbox.case_beginning(db, by, foreign.hex[:16]) is None
+
+
 async def test_a_photo_does_not_join_a_withdrawn_case(
     ledger: MemoryLedger, given: Given, database: PostgresDatabase
 ) -> None:

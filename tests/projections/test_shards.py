@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import chain, product
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.projections.copied import CopiedLedger
 ROOT = Path(__file__).parents[2]
 SPEC = Spec(hold_out_sites=("demo-2",))
 AS_OF = 60
+HASH_SEEDS, THREADS, SHARDS = ("0", "1", "4294967295"), ("1", "4"), ("1", "2", "7", "64")
 
 
 @pytest.mark.parametrize("shards", [2, 7, 64])
@@ -41,31 +43,28 @@ async def main():
     given = Given(MemoryLedger())
     cases = await given.ward(8)
     await given.linked(cases[0], cases[5])
-    dataset = await build(given.ledger, SPEC, AS_OF, shards=int(sys.argv[1]))
-    print(dataset.root)
+    for shards in map(int, sys.argv[1:]):
+        print((await build(given.ledger, SPEC, AS_OF, shards=shards)).root)
 
-if __name__ == "__main__":
-    asyncio.run(main())
+asyncio.run(main())
 """
 
 
-def test_hash_seeds_and_threads_do_not_matter(tmp_path: Path) -> None:
-    file = tmp_path / "script.py"
-    file.write_text(SCRIPT)
-    settings = [("0", "1", "1"), ("1", "2", "4"), ("4294967295", "7", "1"), ("7", "64", "2")]
-    roots = {
+def test_no_combination_of_hash_seed_threads_and_shards_matters() -> None:
+    roots = [
         subprocess.run(
-            [sys.executable, str(file), shards],
+            [sys.executable, "-c", SCRIPT, *SHARDS],
             env=os.environ
             | {"PYTHONHASHSEED": seed, "OMP_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=True,
-        ).stdout
-        for seed, shards, threads in settings
-    }
-    (root,) = roots
-    assert len(root.strip()) == 64
+        ).stdout.split()
+        for seed, threads in product(HASH_SEEDS, THREADS)
+    ]
+    assert {len(of_each_shard) for of_each_shard in roots} == {len(SHARDS)}
+    (root,) = set(chain.from_iterable(roots))
+    assert len(root) == 64
 
 
 async def test_a_process_that_dies_ends_the_build_with_a_word(busy: CopiedLedger) -> None:

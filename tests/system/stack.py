@@ -80,8 +80,10 @@ class Stack:
     # Roles
 
     async def start(self, *names: str, house: House | None = None) -> None:
-        """Starts roles, in another house if given."""
+        """Starts those that do not run yet, in another house if given."""
         for name in names:
+            if name in self._running:
+                continue
             opened = AsyncExitStack()
             loops = await ROLES[name].start(house or self.house, opened)
             self._running[name] = Running(opened, [asyncio.create_task(loop) for loop in loops])

@@ -204,6 +204,7 @@ async def test_nobody_touches_another_clinicians_case(stack: Stack) -> None:
         taps.TellAf(case, "yes"),
         taps.ConfirmLabel(case, "cardioembolic", "ecg"),
         taps.Split(case, "0" * taps.ITEM_DIGITS),
+        taps.ChooseSamePatient(case, 0),
         taps.OpenCase(case),
         taps.ShowExaminations(case),
     ):

@@ -26,6 +26,7 @@ from domain.case import (
     ImageSubmitted,
     LabelConfirmed,
     LabelRevised,
+    Linked,
     OpinionGiven,
     PredictionProduced,
 )
@@ -190,6 +191,29 @@ async def test_a_photo_after_90_seconds_opens_a_new_case(stack: Stack) -> None:
 
     assert await stack.cases_of(clinician) == [case, other]
     assert [len((await stack.case(c)).images) for c in (case, other)] == [1, 1]
+
+
+async def test_two_cases_become_one_patients_in_three_taps(stack: Stack) -> None:
+    clinician = await stack.clinician()
+    await clinician.photo(image(45))
+    case, card = await clinician.answer()
+    stack.clock.advance(JOIN_SECONDS_MAX + 1)
+    await clinician.photo(image(46))
+    other, later = await clinician.answer(after=card.id)
+
+    await clinician.tap(later, taps.ChooseSamePatient)
+    await clinician.until(lambda m: action(m, taps.ConfirmSamePatient), "the other cases")
+    await clinician.tap(later, taps.ConfirmSamePatient)
+    asked = await clinician.until(lambda m: action(m, taps.LinkSamePatient), "the question")
+    assert seen("en", "same-confirm", code=case_code(case)) in text_of(asked)
+    await clinician.tap(later, taps.LinkSamePatient)
+    assert await clinician.note() == say("en", "same-done")
+
+    await clinician.until(lambda m: f"Same patient: {case_code(other)}" in text_of(m), "the link")
+    await clinician.until(lambda m: f"Same patient: {case_code(case)}" in text_of(m), "the link")
+    [here], [there] = await stack.told(case, Linked), await stack.told(other, Linked)
+    assert (here.other, there.other) == (other, case)
+    assert (here.suggested, here.by) == ("clinician", await stack.id_of(clinician))
 
 
 async def test_a_photo_in_reply_to_a_card_joins_that_case(stack: Stack) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from domain.case import Case, ImageIngested, ImageQuarantined
 from domain.events import CASE
+from ictus.imports import CONCURRENT_ROWS_MAX, IMAGES_AHEAD_MAX
 from ictus.settings import environment
 from projections import builder
 from tests.servers import NatsServer, PostgresServer
@@ -240,6 +241,41 @@ async def test_killed_at_any_moment_and_repeated_every_row_is_there_once(
         if recorded.aggregate_id not in {*done.cases}
     ]
     assert opened == []
+
+
+async def test_an_import_goes_at_the_pace_of_ingest_and_photos_wait_behind_few(
+    stack: Stack, tmp_path: Path
+) -> None:
+    count = IMAGES_AHEAD_MAX + 3 * CONCURRENT_ROWS_MAX
+    put_images(tmp_path, tuple(f"{n}.png" for n in range(count)), 700)
+    rows = [f"P-{n},Paced,{n}.png" for n in range(count)]
+    manifest = written(tmp_path, "\n".join(["case,site,images", *rows]))
+    await stack.start("ingest")
+    await stack.settled()
+
+    importing = asyncio.create_task(taken_in(stack, manifest, "--images", tmp_path, "--json"))
+    seen = [0]
+    while not importing.done():
+        seen.append(await stack.house.queue.backlog("ICTUS_EV", "ingest"))
+        await asyncio.sleep(0.05)
+
+    assert (await importing).outcomes == ["imported"] * count
+    assert 0 < max(seen) <= IMAGES_AHEAD_MAX + CONCURRENT_ROWS_MAX
+
+
+async def test_an_import_does_not_wait_for_an_ingest_that_is_not_there(
+    stack: Stack, tmp_path: Path
+) -> None:
+    await stack.stop("ingest")
+    count = IMAGES_AHEAD_MAX + 2 * CONCURRENT_ROWS_MAX
+    put_images(tmp_path, tuple(f"{n}.png" for n in range(count)), 800)
+    rows = [f"A-{n},Alone,{n}.png" for n in range(count)]
+    manifest = written(tmp_path, "\n".join(["case,site,images", *rows]))
+
+    done = await taken_in(stack, manifest, "--images", tmp_path, "--json")
+
+    assert done.outcomes == ["imported"] * count, done.err
+    await stack.start("ingest")
 
 
 async def _kill_at(stack: Stack, manifest: Path, folder: Path, wanted: int) -> None:

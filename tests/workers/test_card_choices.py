@@ -8,6 +8,7 @@ import pytest
 from commands.ports import Card
 from domain import case as cases
 from domain.case import Opinion
+from domain.identity import case_code
 from domain.stroke import CAUSES, EVIDENCE, Answer
 from tests.made import CASE_ID, CLINICIAN, NOON, af, an_id, more, opened, produced, submitted, told
 from tests.shown import ANSWERED, CATALOGUE, THREE, Visible, actions, english, labels, lines, longer
@@ -18,8 +19,10 @@ from workers.card import (
     all_examinations,
     cases_card,
     cause_keyboard,
+    confirm_keyboard,
     consent_card,
     evidence_keyboard,
+    same_patient_keyboard,
     stranger_card,
 )
 from workers.texts import LANGUAGES, NOTICE, say
@@ -32,6 +35,7 @@ def test_every_button_is_there_and_optional() -> None:
         ["Agree", "Other", "Unsure"],
         ["AF known: yes", "no", "unknown"],
         ["All examinations", "Final cause"],
+        ["Same patient as…"],
     ]
 
 
@@ -72,7 +76,7 @@ def test_the_final_cause_shows_how_well_it_is_confirmed() -> None:
 
 def test_an_image_that_only_its_time_put_here_can_leave() -> None:
     joined = more(ANSWERED, submitted(7, "window"))
-    assert labels(english(joined))[-1] == ["This is another patient"]
+    assert labels(english(joined))[-1] == ["Same patient as…", "This is another patient"]
     assert taps.parse(actions(english(joined))[-1]) == taps.Split(CASE_ID, an_id(7).hex[:8])
     for stays in (
         told(opened(), submitted(1, "window")),
@@ -95,6 +99,29 @@ def test_choices_lead_through_cause_and_evidence_and_back() -> None:
     ]
     expected = (taps.ConfirmLabel(CASE_ID, "cardioembolic", found) for found in EVIDENCE)
     assert confirmed == [*expected, back]
+
+
+def test_a_link_to_another_case_is_asked_twice_and_can_be_left_each_time() -> None:
+    other = CaseLine("A1-BCDE", an_id("a"), "answered", "cardioembolic", NOON)
+    digits = an_id("a").hex[: taps.CASE_DIGITS]
+    chosen = same_patient_keyboard(CASE_ID, [other], "en", page=1, more=True)
+    confirmed = confirm_keyboard(CASE_ID, an_id("a"), "en")
+    assert [[taps.parse(button.action) for button in row] for row in chosen] == [
+        [taps.ConfirmSamePatient(CASE_ID, digits)],
+        [taps.ChooseSamePatient(CASE_ID, 0), taps.ChooseSamePatient(CASE_ID, 2)],
+        [taps.BackToCard(CASE_ID)],
+    ]
+    assert [taps.parse(button.action) for (button,) in confirmed] == [
+        taps.LinkSamePatient(CASE_ID, digits),
+        taps.BackToCard(CASE_ID),
+    ]
+
+
+def test_other_cases_of_the_patient_are_named_on_the_card() -> None:
+    links = [cases.Linked(an_id(n), "clinician", CLINICIAN) for n in range(6)]
+    codes = [case_code(link.other) for link in links]
+    assert f"Same patient: {codes[0]}" in lines(english(more(ANSWERED, links[0])))
+    assert f"Same patient: {', '.join(codes[:5])}…" in lines(english(more(ANSWERED, *links)))
 
 
 # All examinations

@@ -26,6 +26,9 @@ EXACT: list[tuple[str, Tap]] = [
     (f"ca:{HEX}:0", taps.ChooseEvidence(CASE, "large-artery")),
     (f"lb:{HEX}:7:3", taps.ConfirmLabel(CASE, "not-a-stroke", "clinical")),
     (f"sp:{HEX}:01234567", taps.Split(CASE, "01234567")),
+    (f"sa:{HEX}:0", taps.ChooseSamePatient(CASE, 0)),
+    (f"sq:{HEX}:0123456789abcdef", taps.ConfirmSamePatient(CASE, HEX[:16])),
+    (f"sy:{HEX}:0123456789abcdef", taps.LinkSamePatient(CASE, HEX[:16])),
     (f"bk:{HEX}", taps.BackToCard(CASE)),
     ("my:0", taps.ListCases(0)),
     ("my:12", taps.ListCases(12)),
@@ -55,6 +58,7 @@ FIELDS = {
     "evidence": st.sampled_from(EVIDENCE),
     "af": st.sampled_from(["yes", "no", "unknown"]),
     "item": IDS.map(lambda id_: id_.hex[: taps.ITEM_DIGITS]),
+    "other": IDS.map(lambda id_: id_.hex[: taps.CASE_DIGITS]),
     "page": st.integers(0, 9999),
     "notice": st.from_regex(r"[0-9a-z-]{1,32}", fullmatch=True),
 }

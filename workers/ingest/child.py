@@ -1,4 +1,5 @@
-"""The processes that handle what strangers send: `python -I -m workers.ingest.child read|look SECONDS`.
+"""The processes that handle what strangers send: `python -I -m workers.ingest.child read|look SECONDS
+PROFILE`.
 
 One decodes bytes into pixels, another looks at pixels and never sees the bytes. Either reads messages
 from stdin and writes answers to stdout, both as 4 bytes of length and then the bytes. It ends when its
@@ -9,6 +10,7 @@ import resource
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -31,12 +33,15 @@ def read(data: bytes) -> bytes:
     return msgspec.msgpack.encode(pipeline.read(data))
 
 
-def look(message: bytes) -> bytes:
+def look(message: bytes, profile: str) -> bytes:
     """Pixels to an outcome; the first byte says whether before and after are to be drawn."""
-    return msgspec.msgpack.encode(pipeline.look(pixels.decode(message[1:]), message[0] > 0))
+    seen = pipeline.look(pixels.decode(message[1:]), message[0] > 0, profile)
+    return msgspec.msgpack.encode(seen)
 
 
-ACTS: Final = {"read": read, "look": look}
+def act_of(name: str, profile: str) -> Callable[[bytes], bytes]:
+    """`read`, or `look` by a profile."""
+    return read if name == "read" else partial(look, profile=profile)
 
 
 def serve(
@@ -85,24 +90,24 @@ def confine(threads: bool = False) -> None:
         syscalls.restrict(threads)
 
 
-def warm_up(act: str) -> None:
-    """Runs every step once, so that nothing is imported or allocated late."""
+def warm_up(act: str, profile: str) -> None:
+    """Runs every step of the profile once, so that nothing is imported or allocated late."""
     if act == "look":
         rgb = specimens.head()
         height, width = rgb.shape[:2]
-        pipeline.look(Pixels(height, width, rgb.tobytes(), False, {}))
+        pipeline.look(Pixels(height, width, rgb.tobytes(), False, {}), profile=profile)
         return
     for file in specimens.files():
         pipeline.read(file)
 
 
 def main() -> None:
-    """Prepares, confines itself and serves; the act and its CPU seconds per photo are arguments."""
-    act, cpu_seconds_max = sys.argv[1], int(sys.argv[2])
+    """Prepares, confines itself and serves; arguments: act, CPU seconds per photo, profile."""
+    act, cpu_seconds_max, profile = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     cv2.setNumThreads(1)
-    warm_up(act)
+    warm_up(act, profile)
     confine(threads=act == "read" and can_read("heic"))
-    serve(ACTS[act], sys.stdin.buffer, sys.stdout.buffer, cpu_seconds_max)
+    serve(act_of(act, profile), sys.stdin.buffer, sys.stdout.buffer, cpu_seconds_max)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ Reason = Literal[
     "no-head",  # decoded, but nothing in it looks like a head
     "head-too-small",  # a head, but too few pixels of it
     "too-blurred",  # a head, but out of focus
+    "too-dark",  # a head, but so dark that its greys run together
+    "too-bright",  # a head, but much of it burnt out to white
+    "glare",  # a reflected lamp hides part of the head
     "text-covers-head",  # so much text on the head that little is left
     "text-remains",  # text was blanked, yet a second look still finds some
     "decoder-failed",  # the decoding process died
@@ -38,7 +41,15 @@ Detected = Literal[
 """File types we recognise in order to say what was sent; unknown is text or noise."""
 
 Warned = Literal[
-    "small-head", "soft-focus", "too-dark", "too-bright", "cut-off", "text-on-head", "screen-photo"
+    "small-head",
+    "soft-focus",
+    "too-dark",
+    "too-bright",
+    "cut-off",
+    "text-on-head",
+    "screen-photo",
+    "little-contrast",
+    "glare",
 ]
 """What makes an accepted photo less reliable."""
 
@@ -69,7 +80,9 @@ class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
     masked_permille: int
     """Share of the decoded picture that was blanked or cut away."""
     phash: str
-    """64-bit DCT hash of the largest head, 16 hex digits; distance <= 6 is a near-duplicate."""
+    """64-bit DCT hash of the largest head, 16 hex digits, as all profiles have it."""
+    fingerprints: tuple[str, ...] = ()
+    """64 bits of each head, 16 hex digits; 6 bits apart or fewer is a near duplicate."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

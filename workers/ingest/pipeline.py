@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.ingest import anatomy, quality, text
+from workers.ingest import anatomy, light, quality, text, text_lines
 from workers.ingest.decode import decode
+from workers.ingest.fingerprint import fingerprint
 from workers.ingest.outcome import (
     Detected,
     Examined,
@@ -47,15 +48,21 @@ TEXT_PERMILLE_MAX: Final = 150
 PNG_LEVEL: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
+CURRENT: Final = "ingest-2"
+"""The profile of new images."""
+
+
 class Step(NamedTuple):
     """One act on a sheet; a change that can alter one output byte raises its version."""
 
     name: str
     version: int
     run: Callable[[Sheet], None]
+    nets: tuple[str, ...] = ()
+    """What it knows by learning: name@hash of each net."""
 
 
-def process(data: bytes, profile: str = "ingest-2") -> Ingested | Refused:
+def process(data: bytes, profile: str = CURRENT) -> Ingested | Refused:
     """The photo reduced to its anatomy, or the one reason why it goes no further."""
     pixels = read(data)
     return (look(pixels, profile=profile) if isinstance(pixels, Pixels) else pixels).outcome
@@ -73,7 +80,7 @@ def read(data: bytes) -> Pixels | Examined:
     return Pixels(height, width, rgb, sheet.by_camera, sheet.cpu_us, sheet.technical)
 
 
-def look(pixels: Pixels, beside: bool = False, profile: str = "ingest-2") -> Examined:
+def look(pixels: Pixels, beside: bool = False, profile: str = CURRENT) -> Examined:
     """The half that sees pixels only; `beside` adds a picture of before and after."""
     sheet = Sheet(rgb=pixels.array(), by_camera=pixels.by_camera, cpu_us=dict(pixels.cpu_us))
     try:
@@ -136,13 +143,32 @@ def isolated(sheet: Sheet) -> None:
     sheet.heads = tuple(heads(sheet.kept))
 
 
+def held_to_the_light(sheet: Sheet) -> None:
+    """How the largest head is lit, before anything on it can be mistaken for text."""
+    x, y, w, h = largest(sheet)
+    left, top = sheet.frame[:2]
+    sheet.quality |= light.measure(sheet.gray, sheet.mask, (x + left, y + top, w, h))
+    light.gate(sheet.quality, sheet.source)
+    sheet.warnings += tuple(light.warned(sheet.quality, sheet.source))
+
+
 def cleared(sheet: Sheet) -> None:
-    """Text on the heads is blanked to 1, the black of anatomy, so that a line never divides a head."""
-    sheet.text = text.find(sheet.rgb, sheet.mask)
+    """Letters on the heads, and what lies between them, are blanked."""
+    blank(sheet, text.find(sheet.rgb, sheet.mask))
+
+
+def cleared_by_lines(sheet: Sheet) -> None:
+    """Letters on the heads, and fainter ones along their lines, are blanked."""
+    blank(sheet, text_lines.find(sheet.rgb, sheet.mask))
+
+
+def blank(sheet: Sheet, found: Gray) -> None:
+    """Text goes to 1, the black of anatomy, so that a line never divides a head."""
+    sheet.text = found
     share = quality.permille(sheet.text[sheet.mask > 0] > 0)
     if share > TEXT_PERMILLE_MAX:
         raise Stop("text-covers-head")
-    sheet.quality = {"text": share}
+    sheet.quality |= {"text": share}
     sheet.kept = np.where(cut(sheet.text, sheet.frame) > 0, np.uint8(1), sheet.kept)
 
 
@@ -154,17 +180,21 @@ def doubted(sheet: Sheet) -> None:
 
 def held_to_the_gate(sheet: Sheet) -> None:
     """Measures of the largest head; it must be readable."""
-    clear = sheet.mask & (1 - sheet.text) if sheet.text.size else sheet.mask
-    inside, crop = cut(clear, sheet.frame), cut(sheet.gray, sheet.frame)
+    inside, crop = cut(clear(sheet), sheet.frame), cut(sheet.gray, sheet.frame)
     sheet.quality |= quality.measure(crop, inside, largest(sheet))
     quality.gate(sheet.quality)
     cut_off = touches_edge(sheet.mask)
-    sheet.warnings = tuple(quality.warned(sheet.quality, sheet.source, cut_off))
+    sheet.warnings += tuple(quality.warned(sheet.quality, sheet.source, cut_off))
 
 
 def fingerprinted(sheet: Sheet) -> None:
     """The perceptual hash of the largest head."""
     sheet.phash = quality.phash(cut(sheet.kept, largest(sheet)))
+
+
+def recognisable(sheet: Sheet) -> None:
+    """A fingerprint of every head, in which near duplicates are alike."""
+    sheet.fingerprints = tuple(fingerprint(cut(sheet.kept, box)) for box in sheet.heads)
 
 
 def encoded(sheet: Sheet) -> None:
@@ -175,26 +205,29 @@ def encoded(sheet: Sheet) -> None:
 READING: Final = (Step("sniff", 1, sniffed), Step("decode", 1, decoded), Step("bound", 1, bounded))
 
 ISOLATING: Final = (Step("source", 1, told_apart), Step("anatomy", 1, isolated))
-CLEARING: Final = (Step("text", 1, cleared), Step("residual", 1, doubted))
-DESCRIBING: Final = (
-    Step("quality", 1, held_to_the_gate),
-    Step("phash", 1, fingerprinted),
-    Step("png", 1, encoded),
-)
+TEXT: Final = Step("text", 1, cleared, (text.stamp("overlay"),))
+LINES: Final = Step("text", 2, cleared_by_lines, (text.stamp(text_lines.NET),))
+RESIDUAL: Final = Step("residual", 1, doubted, (text.stamp("residual"),))
+QUALITY: Final = Step("quality", 1, held_to_the_gate)
+LIGHT: Final = Step("light", 1, held_to_the_light)
+PHASH: Final = Step("phash", 1, fingerprinted)
+FINGERPRINT: Final = Step("fingerprint", 1, recognisable)
+PNG: Final = Step("png", 1, encoded)
 
 LOOKING: Final = {
-    "ingest-1": (*ISOLATING, *DESCRIBING),
-    "ingest-2": (*ISOLATING, *CLEARING, *DESCRIBING),
+    "ingest-1": (*ISOLATING, QUALITY, PHASH, PNG),
+    "ingest-2": (*ISOLATING, TEXT, RESIDUAL, QUALITY, PHASH, PNG),
+    "ingest-3": (*ISOLATING, LIGHT, LINES, RESIDUAL, QUALITY, PHASH, FINGERPRINT, PNG),
 }
 """Every profile there ever was, so that any event's derivative can be made again."""
 
-NETS: Final = tuple(f"{net}@{digest[:12]}" for net, digest in text.SHA256.items())
+NEWEST: Final = tuple(LOOKING)[-1]
 
 
 def steps_of(profile: str) -> tuple[str, ...]:
     """All that decides what a profile makes, each with its version."""
     steps = (*READING, *LOOKING[profile])
-    nets = NETS if set(CLEARING) <= set(steps) else ()
+    nets = (net for step in steps for net in step.nets)
     return (*(f"{step.name}@{step.version}" for step in steps), *nets, PIXELS_VERSION)
 
 
@@ -203,8 +236,8 @@ def named(profile: str) -> str:
     return f"{profile}:{sha256('|'.join(steps_of(profile)).encode()).hexdigest()[:12]}"
 
 
-PROFILE_STEPS: Final = steps_of("ingest-2")
-PROFILE: Final = named("ingest-2")
+PROFILE_STEPS: Final = steps_of(CURRENT)
+PROFILE: Final = named(CURRENT)
 
 
 # What is said of a sheet that went through
@@ -225,6 +258,7 @@ def outcome_of(sheet: Sheet) -> Ingested:
         head=sheet.heads,
         masked_permille=quality.permille(hidden(sheet)),
         phash=sheet.phash,
+        fingerprints=sheet.fingerprints,
     )
 
 
@@ -249,8 +283,12 @@ def side_by_side(sheet: Sheet) -> bytes:
 
 def hidden(sheet: Sheet) -> NDArray[np.bool_]:
     """Where the picture was blanked or cut away."""
-    shown = sheet.mask & (1 - sheet.text) if sheet.text.size else sheet.mask
-    return np.asarray(shown == 0, np.bool_)
+    return np.asarray(clear(sheet) == 0, np.bool_)
+
+
+def clear(sheet: Sheet) -> Gray:
+    """1 where a head is shown: not where its text was blanked."""
+    return np.asarray(sheet.mask & (1 - sheet.text), np.uint8) if sheet.text.size else sheet.mask
 
 
 def largest(sheet: Sheet) -> Box:

@@ -40,6 +40,8 @@ class Sheet(msgspec.Struct):
     quality: dict[str, int] = {}
     warnings: tuple[Warned, ...] = ()
     phash: str = ""
+    fingerprints: tuple[str, ...] = ()
+    """Of each head, in reading order; none in profiles that do not take them."""
     derivative: bytes = b""
     cpu_us: dict[str, int] = {}
     """Step to microseconds of processor time."""

@@ -103,6 +103,21 @@ rejected-decoder-failed = the file cannot be opened; take a screenshot of it.
 rejected-time-limit = reading the file took too long; take a screenshot of it.
 rejected-source-gone = Telegram no longer has the file; send it again.
 rejected-failed = it could not be processed; send it again or take a screenshot.
+rejected-too-dark = the image is too dark; brighten the screen or the window and take it again.
+rejected-too-bright = the image is burnt out to white; set a wider window or lower the brightness and take it again.
+rejected-glare = a lamp is reflected on the screen; hold the phone parallel to the screen, out of the light, or take a screenshot.
+
+## What makes an accepted image less reliable, and what to do better next time
+
+warned-small-head = the head is small: enlarge the scan on the screen.
+warned-soft-focus = not quite sharp: send it as a file or take a screenshot.
+warned-too-dark = much of the head is black: brighten the window.
+warned-too-bright = part of the head is burnt out: set a wider window.
+warned-cut-off = the head is cut off: show it whole.
+warned-text-on-head = text lay on the head: hide the viewer's overlays.
+warned-screen-photo = a photo of a screen: a screenshot sent as a file shows more.
+warned-little-contrast = little contrast: set a narrower window or brighten the screen.
+warned-glare = light is reflected: hold the phone parallel to the screen.
 
 ## What a clinician says about a case
 
@@ -121,6 +136,11 @@ final-cause = Final cause: <b>{ $cause }</b>, { $evidence }; { $level ->
    *[other] adjudicated
 }
 split-done = Moved to a case of its own.
+same-patient = Same patient: { $codes }
+same-question = Which case is of the same patient?
+same-none = You have no other case.
+same-confirm = Are { $code } and this case of one patient? This cannot be undone.
+same-done = Noted: one patient.
 
 cause-large-artery = large-artery
 cause-cardioembolic = cardioembolic
@@ -151,6 +171,8 @@ button-af-unknown = unknown
 button-examinations = All examinations
 button-final = Final cause
 button-split = This is another patient
+button-same-patient = Same patient as…
+button-one-patient = Yes, one patient
 button-back = ‹ Back
 button-earlier = Earlier ›
 button-later = ‹ Later

@@ -1,0 +1,77 @@
+"""Light that hides the anatomy is told by its name; good pictures are left in peace."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training.synth import case
+from workers.ingest import anatomy
+from workers.ingest.outcome import Ingested, Pixels, Refused
+from workers.ingest.pipeline import look
+
+PROFILE = "ingest-3"
+Canvas = NDArray[np.uint8]
+IMAGES = [(image.channel, image.data) for seed in range(700, 712) for image in case(seed).images]
+
+
+def pictures(channel: str) -> list[Canvas]:
+    found = [
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        for name, data in IMAGES
+        if name == channel
+    ]
+    return [np.asarray(each, np.uint8) for each in found]
+
+
+SCREENSHOT, PHOTO = pictures("screenshot")[0], pictures("screen-photo")[0]
+
+
+def outcome_of(canvas: Canvas, by_camera: bool = False) -> Ingested | Refused:
+    height, width = canvas.shape[:2]
+    return look(Pixels(height, width, canvas.tobytes(), by_camera, {}), profile=PROFILE).outcome
+
+
+def lit(canvas: Canvas, factor: float) -> Canvas:
+    return np.clip(canvas.astype(np.float32) * factor, 0, 255).astype(np.uint8)
+
+
+def with_lamp(canvas: Canvas, strength: float) -> Canvas:
+    """A reflected lamp in the middle of the head, a quarter of it wide."""
+    x, y, w, h = anatomy.box_of(anatomy.find(canvas))
+    rows, columns = np.ogrid[: canvas.shape[0], : canvas.shape[1]]
+    away = (columns - x - w / 2) ** 2 + (rows - y - h / 2) ** 2
+    lamp = 255 * strength * np.exp(-away / (2 * (0.25 * max(w, h)) ** 2))
+    return np.clip(canvas + lamp[..., None], 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channel", ["screenshot", "screen-photo"])
+def test_good_pictures_are_neither_refused_nor_warned_of_for_their_light(channel: str) -> None:
+    outcomes = [outcome_of(each, channel == "screen-photo") for each in pictures(channel)[:8]]
+    for outcome in outcomes:
+        assert isinstance(outcome, Ingested)
+        assert not {"glare", "little-contrast", "too-bright"} & set(outcome.warnings)
+
+
+def test_a_picture_without_light_is_refused_and_a_dim_one_is_warned_of() -> None:
+    assert outcome_of(lit(SCREENSHOT, 0.12)) == Refused("rejected", "too-dark")
+    dim = outcome_of(lit(SCREENSHOT, 0.2))
+    assert isinstance(dim, Ingested)
+    assert "little-contrast" in dim.warnings
+
+
+def test_a_burnt_out_picture_is_refused() -> None:
+    assert outcome_of(lit(SCREENSHOT, 4)) == Refused("rejected", "too-bright")
+
+
+def test_a_reflected_lamp_that_hides_anatomy_is_refused_and_a_weaker_one_is_warned_of() -> None:
+    assert outcome_of(with_lamp(PHOTO, 1.6), by_camera=True) == Refused("rejected", "glare")
+    weaker = outcome_of(with_lamp(PHOTO, 1.25), by_camera=True)
+    assert isinstance(weaker, Ingested)
+    assert "glare" in weaker.warnings
+
+
+def test_a_bright_lesion_on_a_screenshot_is_no_lamp() -> None:
+    outcome = outcome_of(with_lamp(SCREENSHOT, 1.0))
+    assert isinstance(outcome, Ingested)
+    assert "glare" not in outcome.warnings
