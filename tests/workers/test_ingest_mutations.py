@@ -143,7 +143,7 @@ def test_a_changed_file_gets_one_outcome(process: Process, data: bytes) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutations())
 def test_thousands_of_changed_files_get_one_outcome_each(process: Process, data: bytes) -> None:
     assert isinstance(process(data or b"\0"), Ingested | Refused)
