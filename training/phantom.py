@@ -5,7 +5,7 @@ be tested. x points to the patient's left, y to the front, z up; the origin is a
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -63,7 +63,10 @@ class Wedge:
         return plane(np.minimum((width - across) * 45, self.depth_mm * 1.15 - place.depth))
 
 
-Lesion = Blob | Wedge
+class Lesion(Protocol):
+    """Anything that knows how many mm inside of it each pixel lies (negative outside)."""
+
+    def inside_mm(self, head: "Head", place: "Place") -> Plane: ...
 
 
 @dataclass(frozen=True)
