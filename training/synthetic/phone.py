@@ -5,10 +5,10 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from training.phantom import Plane
+from training.phantom import Plane, plane
 from training.screen import PHOTO_SIDE_MAX, Canvas, camera_exif, jpeg
 from training.synthetic.viewer import Screen, TextBox, boxes_of
 
@@ -38,7 +38,9 @@ def photographed(shown: Screen, rng: Generator) -> Screen:
         borderMode=cv2.BORDER_TRANSPARENT,
     )
     truth = cv2.warpPerspective(shown.truth, matrix, size, flags=cv2.INTER_NEAREST)
-    return Screen(_lit(_focused(seen, rng), rng), truth, _bent(shown.texts, matrix, size))
+    return Screen(
+        _lit(_focused(seen, rng), rng), truth.astype(np.uint8), _bent(shown.texts, matrix, size)
+    )
 
 
 def shrunk(shown: Screen) -> Screen:
@@ -50,7 +52,7 @@ def shrunk(shown: Screen) -> Screen:
     size = (small.shape[1], small.shape[0])
     truth = cv2.resize(shown.truth, size, interpolation=cv2.INTER_NEAREST)
     matrix = np.diag([scale, scale, 1])
-    return Screen(small, truth, _bent(shown.texts, matrix, size))
+    return Screen(small.astype(np.uint8), truth.astype(np.uint8), _bent(shown.texts, matrix, size))
 
 
 def file_of(canvas: Canvas, kind: Kind, by_camera: bool, located: bool, rng: Generator) -> bytes:
@@ -140,7 +142,7 @@ def _moire(high: int, wide: int, rng: Generator) -> Plane:
     return np.asarray(1 + np.float32(amplitude) * first * second)
 
 
-def _waves(along: NDArray[np.float64], down: NDArray[np.float64]) -> Plane:
+def _waves(along: ArrayLike, down: ArrayLike) -> Plane:
     """sin(along + down) of every pixel."""
     rows = np.stack([np.cos(down), np.sin(down)], 1).astype(np.float32)
     columns = np.stack([np.sin(along), np.cos(along)]).astype(np.float32)
@@ -165,8 +167,8 @@ def _room(high: int, wide: int, rng: Generator) -> Plane:
 
 
 def _bell(at: NDArray[np.int64], middle: float, spread: float) -> Plane:
-    return np.exp(-((at - middle) ** 2) / (2 * spread**2)).astype(np.float32)
+    return plane(np.exp(-((at - middle) ** 2) / (2 * spread**2)))
 
 
 def _edge(at: NDArray[np.int64], begin: float) -> Plane:
-    return (1 / (1 + np.exp(-(at - begin) / 12).clip(1e-9, 1e9))).astype(np.float32)
+    return plane(1 / (1 + np.exp(-(at - begin) / 12).clip(1e-9, 1e9)))
