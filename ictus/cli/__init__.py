@@ -38,6 +38,7 @@ COMMANDS = (
         "imports:import_cases",
         "Takes in existing cases that a manifest lists; repeatable.",
     ),
+    (app, "synth", "synth:synth", "Makes synthetic cases with their truth. Not clinically valid."),
     (app, "quality", "quality:quality", "How right, how sure and how fast the answers were."),
     (app, "invite", "people:invite", "Makes an invitation link, for one or for many."),
     (case, "list", "cases:list_cases", "The latest cases."),

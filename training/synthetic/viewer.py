@@ -22,6 +22,8 @@ FONTS: Final = ("sans", "italic")
 NEW_FONT: Final = "uni"
 MARKED_SHARE: Final = 0.08
 GAP_PX: Final = 3
+BLACK: Final = (0.03, 0.08)
+"""The level that a viewer renders as black: most noise of the air lies below."""
 
 
 class TextBox(Struct, frozen=True, kw_only=True):
@@ -94,12 +96,12 @@ def screen(
     canvas = _page(layout, per_row * (side + GAP_PX), per_row * (wide + GAP_PX))
     truth = np.zeros(canvas.shape[:2], np.uint8)
     texts = _bars(canvas, layout, seen)
-    white = rng.uniform(*layout.white)
+    window = (rng.uniform(*BLACK), rng.uniform(*layout.white))
     for number, one in enumerate(slices):
         top = layout.top_px + number // per_row * (side + GAP_PX)
         left = layout.left_px + number % per_row * (wide + GAP_PX)
         area = np.s_[top : top + side, left : left + wide]
-        _put(canvas[area], truth[area], one, white, mirrored)
+        _put(canvas[area], truth[area], one, window, mirrored)
         if rng.random() < seen.marked:
             _mark(canvas[area], truth[area], rng)
         for line in _corners(seen, technique, number, len(slices), mirrored, rng):
@@ -148,10 +150,11 @@ def _bars(canvas: Canvas, layout: Layout, seen: Look) -> list[TextBox]:
     ]
 
 
-def _put(pane: Canvas, truth: Map, one: Slice, white: float, mirrored: bool) -> None:
+def _put(pane: Canvas, truth: Map, one: Slice, window: tuple[float, float], mirrored: bool) -> None:
     """The slice in the middle of its pane, enlarged as viewers do."""
     side, flip = pane.shape[0], slice(None, None, -1 if mirrored else 1)
-    grey = (one.level[:, flip] * np.float32(255 / white)).clip(0, 255)
+    low, high = (np.float32(level) for level in window)
+    grey = ((one.level[:, flip] - low) * (255 / (high - low))).clip(0, 255)
     large = cv2.resize(grey, (side, side), interpolation=cv2.INTER_CUBIC).clip(4, 255)
     across = np.s_[:, (pane.shape[1] - side) // 2 : (pane.shape[1] - side) // 2 + side]
     pane[across] = large.astype(np.uint8)[..., None]
