@@ -5,7 +5,6 @@ be tested. x points to the patient's left, y to the front, z up; the origin is a
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -42,7 +41,7 @@ class Blob:
 
     def inside_mm(self, head: "Head", place: "Place") -> Plane:
         squares = (place.x - self.x) ** 2 + (place.y - self.y) ** 2 + (place.z - self.z) ** 2
-        return plane(self.radius - np.sqrt(squares))
+        return _plane(self.radius - np.sqrt(squares))
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,10 @@ class Wedge:
         taper = np.clip(1.25 - place.depth / self.depth_mm, 0.0, 1.0)
         rise = 1.0 - ((place.z - self.z) / self.half_height_mm) ** 2
         width = self.half_angle * np.sqrt(np.clip(rise, 0.0, 1.0)) * taper
-        return plane(np.minimum((width - across) * 45, self.depth_mm * 1.15 - place.depth))
+        return _plane(np.minimum((width - across) * 45, self.depth_mm * 1.15 - place.depth))
 
 
-class Lesion(Protocol):
-    """Anything that knows how many mm inside of it each pixel lies (negative outside)."""
-
-    def inside_mm(self, head: "Head", place: "Place") -> Plane: ...
+Lesion = Blob | Wedge
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Head:
 
     def scale(self, z: Plane | float) -> Plane:
         """The head's size at height z, as a share of its largest."""
-        return plane(np.sqrt(np.clip(1 - ((plane(z) - 52) / 72) ** 2, 0.05, 1)))
+        return _plane(np.sqrt(np.clip(1 - ((_plane(z) - 52) / 72) ** 2, 0.05, 1)))
 
     def at_surface(self, angle: float, depth_mm: float, z: float) -> tuple[float, float]:
         """The (x, y) that lies `depth_mm` under the surface in the direction of `angle`."""
@@ -113,38 +109,38 @@ class Place:
     @staticmethod
     def grid(head: Head, slices_mm: tuple[float, ...], pixels: int) -> "Place":
         line = ((np.arange(pixels) + 0.5) / pixels - 0.5).astype(np.float32) * FIELD_MM
-        z, y, x = np.meshgrid(plane(slices_mm), -line, line, indexing="ij")
+        z, y, x = np.meshgrid(_plane(slices_mm), -line, line, indexing="ij")
         u, v = x / head.half_width, y / head.half_length
         angle = np.arctan2(v, u)
         waves = sum(
             height * np.sin(order * angle + z / 40) for order, height in enumerate(head.outline, 2)
         )
         depth = (head.scale(z) * (1 + 0.006 * waves) - np.hypot(u, v)) * 72
-        return Place(x, y, z, angle, plane(depth))
+        return Place(x, y, z, angle, _plane(depth))
 
 
 def lesion_areas(head: Head, lesions: tuple[Lesion, ...]) -> NDArray[np.float64]:
     """Lesion area in each slice of `SLICES_MM`, in mm², on a coarse grid."""
     place = Place.grid(head, SLICES_MM, 48)
-    mask = (deepest(head, lesions, place) > 0) & (place.depth > 1)
+    mask = (_deepest(head, lesions, place) > 0) & (place.depth > 1)
     return np.asarray(mask.sum(axis=(1, 2)) * (FIELD_MM / 48) ** 2, np.float64)
 
 
 def dwi_slice(head: Head, lesions: tuple[Lesion, ...], z: float, rng: Generator) -> Plane:
     """Grey levels, about 0 to 1, (SLICE_PIXELS, SLICE_PIXELS); the front of the head is up."""
     place = Place.grid(head, (z,), SLICE_PIXELS)
-    fold = folds(head, z)
-    level = _diffusion(tissue(head, place, fold))
+    fold = _folds(head, z)
+    level = _tissue(head, place, fold)
     spots = tuple(_distractor(head, z, rng) for _ in range(rng.poisson(0.5)))
-    level += np.float32(rng.uniform(0.06, 0.12)) * soft(deepest(head, spots, place))
-    body = soft(place.depth, 1.2)
-    acute = soft(deepest(head, lesions, place) + 2.2 * fold, 1.6) * soft(place.depth - 1.5)
+    level += np.float32(rng.uniform(0.06, 0.12)) * _soft(_deepest(head, spots, place))
+    body = _soft(place.depth, 1.2)
+    acute = _soft(_deepest(head, lesions, place) + 2.2 * fold, 1.6) * _soft(place.depth - 1.5)
     level += acute * np.float32(rng.uniform(0.34, 0.6)) * (1 + 0.15 * fold)
-    scalp = 0.07 * ring(place.depth, -9, 3)
-    return _scanner(plane(level * body + scalp + 0.02)[0], rng)
+    scalp = 0.07 * _ring(place.depth, -9, 3)
+    return _scanner(_plane(level * body + scalp + 0.02)[0], rng)
 
 
-def deepest(head: Head, lesions: tuple[Lesion, ...], place: Place) -> Plane:
+def _deepest(head: Head, lesions: tuple[Lesion, ...], place: Place) -> Plane:
     depth = np.full(place.x.shape, -99, np.float32)
     for lesion in lesions:
         np.maximum(depth, lesion.inside_mm(head, place), out=depth)
@@ -157,67 +153,53 @@ def _distractor(head: Head, z: float, rng: Generator) -> Blob:
     return Blob(x, y, z, rng.uniform(1.5, 4))
 
 
-def folds(head: Head, z: float) -> Plane:
+def _folds(head: Head, z: float) -> Plane:
     """Smooth noise, about 6 mm in the plane, that changes slowly with z."""
     below = z / 16 % len(head.folds)
     low, mix = int(below), below - int(below)
     coarse = (1 - mix) * head.folds[low] + mix * head.folds[(low + 1) % len(head.folds)]
-    return plane(cv2.resize(coarse, [SLICE_PIXELS] * 2, interpolation=cv2.INTER_CUBIC))
+    return _plane(cv2.resize(coarse, [SLICE_PIXELS] * 2, interpolation=cv2.INTER_CUBIC))
 
 
-class Tissue(NamedTuple):
-    """Shares (0 to 1) of grey matter, fluid and bone, and the brightness that air near bone adds."""
-
-    grey: Plane
-    fluid: Plane
-    bone: Plane
-    glow: Plane
-
-
-def tissue(head: Head, place: Place, fold: Plane) -> Tissue:
-    """What every pixel of `place` is made of; the rest of it is white matter."""
-    deep = np.maximum.reduce([pair(place, part) for part in DEEP_GREY])
-    cortex = soft(6 + 3 * fold - place.depth)
-    folia = soft(-place.y - 28, 3) * soft(30 - place.z, 3) * (0.5 + 0.5 * np.sin(place.depth * 1.3))
-    tentorium = 0.8 * ring(place.y, -26, 1.5) * soft(28 - place.z, 3)
-    return Tissue(
-        grey=plane(np.maximum.reduce([cortex, 0.7 * deep, folia])),
-        fluid=_fluid(head, place, fold),
-        bone=np.maximum(pair(place, PETROUS_BONE), plane(tentorium)),
-        glow=plane(0.14 * soft(place.y - 0.8 * head.half_length, 5) * soft(34 - place.z, 6)),
+def _tissue(head: Head, place: Place, fold: Plane) -> Plane:
+    deep = np.maximum.reduce([_pair(place, part) for part in DEEP_GREY])
+    cortex = _soft(6 + 3 * fold - place.depth)
+    folia = (
+        _soft(-place.y - 28, 3) * _soft(30 - place.z, 3) * (0.5 + 0.5 * np.sin(place.depth * 1.3))
     )
-
-
-def _diffusion(made_of: Tissue) -> Plane:
-    level = WHITE + (GREY - WHITE) * made_of.grey
-    level = level + (FLUID - level) * made_of.fluid
-    return plane(level * (1 - 0.75 * made_of.bone) + made_of.glow)
+    grey = np.maximum.reduce([cortex, 0.7 * deep, folia])
+    level = WHITE + (GREY - WHITE) * grey
+    level = level + (FLUID - level) * _fluid(head, place, fold)
+    tentorium = 0.8 * _ring(place.y, -26, 1.5) * _soft(28 - place.z, 3)
+    bone = np.maximum(_pair(place, PETROUS_BONE), tentorium)
+    sinus = 0.14 * _soft(place.y - 0.8 * head.half_length, 5) * _soft(34 - place.z, 6)
+    return _plane(level * (1 - 0.75 * bone) + sinus)
 
 
 def _fluid(head: Head, place: Place, fold: Plane) -> Plane:
     """Share of cerebrospinal fluid: sulci, the fissure between the hemispheres, ventricles."""
-    under_cortex = soft(13 + 4 * head.atrophy - place.depth, 5)
-    sulci = 0.9 * ring(fold, 0, 0.13 + 0.05 * head.atrophy) * under_cortex
-    open_midline = np.maximum(soft(np.abs(place.y) - 30, 6), soft(place.z - 74, 4))
-    fissure = 0.8 * ring(place.x, 0, 1.1) * open_midline
-    ventricles = [pair(place, part, np.sqrt(head.atrophy)) for part in VENTRICLES]
-    return plane(np.maximum.reduce([sulci, fissure, *ventricles]))
+    under_cortex = _soft(13 + 4 * head.atrophy - place.depth, 5)
+    sulci = 0.9 * _ring(fold, 0, 0.13 + 0.05 * head.atrophy) * under_cortex
+    open_midline = np.maximum(_soft(np.abs(place.y) - 30, 6), _soft(place.z - 74, 4))
+    fissure = 0.8 * _ring(place.x, 0, 1.1) * open_midline
+    ventricles = [_pair(place, part, np.sqrt(head.atrophy)) for part in VENTRICLES]
+    return _plane(np.maximum.reduce([sulci, fissure, *ventricles]))
 
 
-def pair(place: Place, part: tuple[int, int, int, int, int, int], wide: float = 1.0) -> Plane:
+def _pair(place: Place, part: tuple[int, int, int, int, int, int], wide: float = 1.0) -> Plane:
     """A soft ellipsoid and its mirror image in the other hemisphere."""
     x, y, z, rx, ry, rz = part
     across = ((np.abs(place.x) - x) / (rx * wide)) ** 2
     along, up = ((place.y - y) / (ry * wide)) ** 2, ((place.z - z) / rz) ** 2
-    return soft(plane((1 - np.sqrt(across + along + up)) * 6))
+    return _soft(_plane((1 - np.sqrt(across + along + up)) * 6))
 
 
-def soft(inside_mm: Plane, edge_mm: float = 1.5) -> Plane:
-    return plane(np.clip(inside_mm / (2 * edge_mm) + 0.5, 0, 1))
+def _soft(inside_mm: Plane, edge_mm: float = 1.5) -> Plane:
+    return _plane(np.clip(inside_mm / (2 * edge_mm) + 0.5, 0, 1))
 
 
-def ring(value: Plane, centre: float, width: float) -> Plane:
-    return plane(np.exp(-(((value - centre) / width) ** 2)))
+def _ring(value: Plane, centre: float, width: float) -> Plane:
+    return _plane(np.exp(-(((value - centre) / width) ** 2)))
 
 
 def _scanner(level: Plane, rng: Generator) -> Plane:
@@ -225,8 +207,8 @@ def _scanner(level: Plane, rng: Generator) -> Plane:
     bias = cv2.resize(rng.uniform(0.88, 1.12, (3, 3)), level.shape, interpolation=cv2.INTER_CUBIC)
     noise = rng.standard_normal((2, *level.shape)) * rng.uniform(0.012, 0.03)
     blurred = cv2.GaussianBlur(level * bias, (0, 0), 0.7)
-    return plane(np.hypot(blurred + noise[0], noise[1]))
+    return _plane(np.hypot(blurred + noise[0], noise[1]))
 
 
-def plane(values: ArrayLike) -> Plane:
+def _plane(values: ArrayLike) -> Plane:
     return np.asarray(values, np.float32)

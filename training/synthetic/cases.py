@@ -6,9 +6,9 @@ from msgspec import Struct
 from numpy.random import Generator
 
 from domain.stroke import PREDICTED
-from training.phantom import Lesion
 from training.synthetic import hostile
 from training.synthetic.facts import NEW_CENTRE, Facts, Plan, facts, stream
+from training.synthetic.head import Lesion
 from training.synthetic.hostile import File
 from training.synthetic.keyimages import Shot, choose
 from training.synthetic.lesions import coarse_mask, lesions_of

@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.random import Generator
 
-from training.phantom import Head, Lesion, Place, Plane, deepest, plane
+from training.phantom import Head, Place, Plane
 from training.synthetic.facts import Finding
 from training.synthetic.frequencies import Pattern
+from training.synthetic.head import Lesion, deepest, plane
 from training.synthetic.territories import (
     SLICE_STEP_MM,
     VOXEL_ML,

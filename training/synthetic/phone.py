@@ -8,8 +8,9 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from training.phantom import Plane, plane
+from training.phantom import Plane
 from training.screen import PHOTO_SIDE_MAX, Canvas, camera_exif, jpeg
+from training.synthetic.head import plane
 from training.synthetic.viewer import Screen, TextBox, boxes_of
 
 Kind = Literal["photo", "document"]

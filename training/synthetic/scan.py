@@ -7,20 +7,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.phantom import (
-    SLICE_PIXELS,
-    Lesion,
-    Place,
-    Plane,
-    Tissue,
-    deepest,
-    folds,
-    plane,
-    ring,
-    soft,
-    tissue,
-)
+from training.phantom import SLICE_PIXELS, Place, Plane
 from training.synthetic.facts import NEW_CENTRE
+from training.synthetic.head import Lesion, Tissue, deepest, folds, plane, ring, soft, tissue
 from training.synthetic.lesions import Ellipsoid
 from training.synthetic.territories import Atlas
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from training.phantom import FIELD_MM, SLICES_MM, Head, Place, Plane, plane
+from training.phantom import FIELD_MM, SLICES_MM, Head, Place, Plane
+from training.synthetic.head import plane
 
 Territory = Literal["mca", "aca", "pca", "vertebrobasilar", "lenticulostriate", "thalamoperforator"]
 Side = Literal[1, -1]
