@@ -16,10 +16,10 @@ from typing import BinaryIO, Final
 
 import cv2
 import msgspec
-import numpy as np
 
-from workers.ingest import pipeline, syscalls
+from workers.ingest import pipeline, specimens, syscalls
 from workers.ingest.outcome import Pixels
+from workers.ingest.sniff import can_read
 
 LENGTH: Final = struct.Struct("<I")
 MEMORY_BYTES_MAX: Final = 1_536 * 2**20
@@ -73,7 +73,7 @@ def allow_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
 
 
-def confine() -> None:
+def confine(threads: bool = False) -> None:
     """Gives up, for good, what decoding does not need: files, network, processes, memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + MEMORY_BYTES_MAX
@@ -81,25 +81,24 @@ def confine() -> None:
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, 0),  # none on top of those that are open
     ):
         resource.setrlimit(limit, (value, value))
+    if not threads:  # the kernel counts them as processes
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     if syscalls.can_restrict():
-        syscalls.restrict()
+        syscalls.restrict(threads)
 
 
 def warm_up(act: str, profile: str) -> None:
     """Runs every step of the profile once, so that nothing is imported or allocated late."""
-    scan = np.zeros((512, 512), np.uint8)
-    cv2.ellipse(scan, (256, 256), (150, 190), 0, 0, 360, 120, cv2.FILLED)
-    scan[::9, ::7] //= 2
-    rgb = np.repeat(scan[..., None], 3, 2)
     if act == "look":
-        pipeline.look(Pixels(512, 512, rgb.tobytes(), False, {}), profile=profile)
+        rgb = specimens.head()
+        height, width = rgb.shape[:2]
+        pipeline.look(Pixels(height, width, rgb.tobytes(), False, {}), profile=profile)
         return
-    for suffix in (".jpg", ".png", ".webp"):
-        pipeline.read(cv2.imencode(suffix, rgb)[1].tobytes())
+    for file in specimens.files():
+        pipeline.read(file)
 
 
 def main() -> None:
@@ -107,7 +106,7 @@ def main() -> None:
     act, cpu_seconds_max, profile = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     cv2.setNumThreads(1)
     warm_up(act, profile)
-    confine()
+    confine(threads=act == "read" and can_read("heic"))
     serve(act_of(act, profile), sys.stdin.buffer, sys.stdout.buffer, cpu_seconds_max)
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.ingest import anatomy, light, quality, text
+from workers.ingest import anatomy, light, quality, text, text_lines
 from workers.ingest.decode import decode
 from workers.ingest.fingerprint import fingerprint
 from workers.ingest.outcome import (
@@ -58,6 +58,8 @@ class Step(NamedTuple):
     name: str
     version: int
     run: Callable[[Sheet], None]
+    nets: tuple[str, ...] = ()
+    """What it knows by learning: name@hash of each net."""
 
 
 def process(data: bytes, profile: str = CURRENT) -> Ingested | Refused:
@@ -74,7 +76,8 @@ def read(data: bytes) -> Pixels | Examined:
     except Stop as stop:
         return Examined(stop.refused, sheet.cpu_us)
     height, width = sheet.rgb.shape[:2]
-    return Pixels(height, width, sheet.rgb.tobytes(), sheet.by_camera, sheet.cpu_us)
+    rgb = sheet.rgb.tobytes()
+    return Pixels(height, width, rgb, sheet.by_camera, sheet.cpu_us, sheet.technical)
 
 
 def look(pixels: Pixels, beside: bool = False, profile: str = CURRENT) -> Examined:
@@ -85,7 +88,8 @@ def look(pixels: Pixels, beside: bool = False, profile: str = CURRENT) -> Examin
     except Stop as stop:
         return Examined(stop.refused, sheet.cpu_us)
     picture = side_by_side(sheet) if beside else b""
-    return Examined(outcome_of(sheet), sheet.cpu_us, placed(sheet), lines(sheet), picture)
+    boxes = placed(sheet), lines(sheet)
+    return Examined(outcome_of(sheet), sheet.cpu_us, *boxes, picture, pixels.technical)
 
 
 def run(steps: Iterable[Step], sheet: Sheet) -> None:
@@ -110,6 +114,7 @@ def decoded(sheet: Sheet) -> None:
     """Upright RGB, and whether a camera took it."""
     picture = decode(sheet.data, sheet.kind)
     sheet.rgb, sheet.by_camera = picture.rgb, picture.by_camera
+    sheet.technical = picture.technical
 
 
 def bounded(sheet: Sheet) -> None:
@@ -148,8 +153,18 @@ def held_to_the_light(sheet: Sheet) -> None:
 
 
 def cleared(sheet: Sheet) -> None:
-    """Text on the heads is blanked to 1, the black of anatomy, so that a line never divides a head."""
-    sheet.text = text.find(sheet.rgb, sheet.mask)
+    """Letters on the heads, and what lies between them, are blanked."""
+    blank(sheet, text.find(sheet.rgb, sheet.mask))
+
+
+def cleared_by_lines(sheet: Sheet) -> None:
+    """Letters on the heads, and fainter ones along their lines, are blanked."""
+    blank(sheet, text_lines.find(sheet.rgb, sheet.mask))
+
+
+def blank(sheet: Sheet, found: Gray) -> None:
+    """Text goes to 1, the black of anatomy, so that a line never divides a head."""
+    sheet.text = found
     share = quality.permille(sheet.text[sheet.mask > 0] > 0)
     if share > TEXT_PERMILLE_MAX:
         raise Stop("text-covers-head")
@@ -190,7 +205,9 @@ def encoded(sheet: Sheet) -> None:
 READING: Final = (Step("sniff", 1, sniffed), Step("decode", 1, decoded), Step("bound", 1, bounded))
 
 ISOLATING: Final = (Step("source", 1, told_apart), Step("anatomy", 1, isolated))
-CLEARING: Final = (Step("text", 1, cleared), Step("residual", 1, doubted))
+TEXT: Final = Step("text", 1, cleared, (text.stamp("overlay"),))
+LINES: Final = Step("text", 2, cleared_by_lines, (text.stamp(text_lines.NET),))
+RESIDUAL: Final = Step("residual", 1, doubted, (text.stamp("residual"),))
 QUALITY: Final = Step("quality", 1, held_to_the_gate)
 LIGHT: Final = Step("light", 1, held_to_the_light)
 PHASH: Final = Step("phash", 1, fingerprinted)
@@ -199,18 +216,18 @@ PNG: Final = Step("png", 1, encoded)
 
 LOOKING: Final = {
     "ingest-1": (*ISOLATING, QUALITY, PHASH, PNG),
-    "ingest-2": (*ISOLATING, *CLEARING, QUALITY, PHASH, PNG),
-    "ingest-3": (*ISOLATING, LIGHT, *CLEARING, QUALITY, PHASH, FINGERPRINT, PNG),
+    "ingest-2": (*ISOLATING, TEXT, RESIDUAL, QUALITY, PHASH, PNG),
+    "ingest-3": (*ISOLATING, LIGHT, LINES, RESIDUAL, QUALITY, PHASH, FINGERPRINT, PNG),
 }
 """Every profile there ever was, so that any event's derivative can be made again."""
 
-NETS: Final = tuple(f"{net}@{digest[:12]}" for net, digest in text.SHA256.items())
+NEWEST: Final = tuple(LOOKING)[-1]
 
 
 def steps_of(profile: str) -> tuple[str, ...]:
     """All that decides what a profile makes, each with its version."""
     steps = (*READING, *LOOKING[profile])
-    nets = NETS if set(CLEARING) <= set(steps) else ()
+    nets = (net for step in steps for net in step.nets)
     return (*(f"{step.name}@{step.version}" for step in steps), *nets, PIXELS_VERSION)
 
 

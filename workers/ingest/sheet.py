@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.ingest.outcome import Source, Warned
+from workers.ingest.outcome import Source, Technical, Warned
 from workers.pixels import Box, Gray
 
 Rgb = NDArray[np.uint8]
@@ -19,10 +19,11 @@ class Sheet(msgspec.Struct):
 
     data: bytes = b""
     kind: str = ""
-    """The one Pillow format to decode with."""
+    """The one format to decode with."""
     rgb: Rgb = NOTHING
     """Height x width x 3, upright."""
     by_camera: bool = False
+    technical: Technical = {}
     gray: Gray = NOTHING
     """Height x width, as `rgb`."""
     source: Source = "unknown"
