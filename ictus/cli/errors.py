@@ -30,6 +30,7 @@ BY_NAME = {
     "PermissionError": PRECONDITION,
     "Poisoned": PRECONDITION,
     "Refused": PRECONDITION,
+    "Taken": PRECONDITION,
     "Unavailable": UNAVAILABLE,
     "Unfit": PRECONDITION,
     "Unwritable": PRECONDITION,
