@@ -179,6 +179,7 @@ DICOM_REFUSED: dict[str, tuple[bytes, Reason, str | None]] = {
         None,
     ),
     "a beginning": (PLAIN[:600], "truncated", None),
+    "a number of 341 bytes": (PLAIN[:138] + b"\x55\x01" + PLAIN[140:], "damaged", None),
     "deflated": (
         dicom_file(TWELVE_BITS, DeflatedExplicitVRLittleEndian),
         "unsupported-type",
@@ -266,5 +267,5 @@ async def test_without_its_extra_a_type_is_refused_by_name(
 
 
 def test_what_is_read_besides_does_not_change_what_was_read_before() -> None:
-    made = [process(data) for data in (PNG, WEBP)]
+    made = [process(data, "ingest-2") for data in (PNG, WEBP)]
     assert {one.pixel_sha256 for one in made if isinstance(one, Ingested)} == {GOLDEN}

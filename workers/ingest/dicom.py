@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, config, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import (
@@ -95,13 +95,17 @@ def read(data: bytes) -> Picture:
     if syntax(data) not in SYNTAXES:
         raise Stop("unsupported-type", "dicom")
     try:
-        scan = dcmread(BytesIO(data))
-    except InvalidDicomError as error:
-        raise ValueError("no DICOM file") from error
+        return shown(dcmread(BytesIO(data)))
+    except (InvalidDicomError, BytesLengthException) as error:
+        raise ValueError("a malformed DICOM file") from error
+
+
+def shown(scan: Dataset) -> Picture:
+    """The frame; its elements are parsed as they are asked for, and so may still be malformed."""
     check(scan)
     grey = scan.PhotometricInterpretation in GREY
-    shown = shades(scan) if grey else colours(scan.pixel_array)
-    return Picture(enlarged(shown, spacing(scan)), False, technical(scan))
+    rgb = shades(scan) if grey else colours(scan.pixel_array)
+    return Picture(enlarged(rgb, spacing(scan)), False, technical(scan))
 
 
 def syntax(data: bytes) -> str:
