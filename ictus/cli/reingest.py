@@ -32,7 +32,8 @@ def reingest(
 ) -> None:
     """Has a profile ingest images again; repeatable.
 
-    Kept originals are looked at anew; what comes out are new events beside the old. Exits 7 when an original is gone or an image failed; what was made before stays.
+    Kept originals are looked at anew; what comes out are new events beside the old. Exits 7 when an
+    original is gone or an image failed; what was made before stays.
 
     Parameters
     ----------
