@@ -71,7 +71,7 @@ class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
 class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     """De-identified. Hashes are SHA-256 in hex: `derivative` of its file bytes, `pixels` of its raster,
     `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height).
-    `fingerprints` are 64 bits of each head in hex, none before the profile ingest-3."""
+    `fingerprints` are 64 bits and 192 finer ones of each head in hex; none before the profile ingest-3."""
 
     item: UUID
     modality: Modality
@@ -230,7 +230,7 @@ class Linked(Happened, frozen=True, tag="case.linked.v1"):
 
 
 class Alike(Struct, frozen=True, gc=False):
-    """An earlier image, and how many of 64 bits of a head's fingerprint differ."""
+    """An earlier image, and how many of the first 64 bits of a head's fingerprint differ."""
 
     case: UUID
     item: UUID

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -55,7 +55,7 @@ async def ward(stack: Stack) -> list[UUID]:
 
 async def submitted(stack: Stack, *pictures: bytes) -> UUID:
     """A case of its own, whose originals are kept already."""
-    books, case = stack.house.books, UUID(int=hash(pictures) % 2**128, version=4)
+    books, case = stack.house.books, uuid4()
     for picture in pictures:
         digest = await objects.store(stack.house.blobs, books.vault, case, picture, ORIGINALS)
         await cases.submit_image(
@@ -167,13 +167,15 @@ async def test_the_newest_profile_finds_the_picture_that_two_cases_share(
         for each in await stack.story(case)
         if isinstance(each.event, NearDuplicatesFound)
     ]
-    (found,) = (
-        each
+    across = {
+        (each.aggregate_id, one.case, one.bits)
         for each in later
-        if any(one.case != each.aggregate_id for one in each.event.alike)  # type: ignore[union-attr]
-    )
-    assert isinstance(found.event, NearDuplicatesFound)
-    assert {one.bits for one in found.event.alike if one.case != found.aggregate_id} == {0}
+        if isinstance(each.event, NearDuplicatesFound)
+        for one in each.event.alike
+        if one.case != each.aggregate_id
+    }
+    assert {frozenset(pair[:2]) for pair in across} == {frozenset(ward)}
+    assert {bits for *_, bits in across} == {0}
     rows = {
         row.case: row
         for row in (await builder.build(stack.house.books.ledger, builder.Spec())).rows

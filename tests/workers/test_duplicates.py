@@ -14,7 +14,16 @@ from domain.events import Recorded
 from tests.givens import Given
 from tests.made import ingested as one_ingested
 from tests.workers.reacting import Now
-from workers.duplicates import BITS, NEAR_BITS_MAX, Duplicates, Fingerprints, pieces
+from workers.duplicates import (
+    BITS,
+    FINE_BITS,
+    NEAR_BITS_MAX,
+    NEAR_FINE_BITS_MAX,
+    Duplicates,
+    Fingerprints,
+    bits_apart,
+    pieces,
+)
 from workers.reactor import Done, Ignored
 
 ONE = 0x0123_4567_89AB_CDEF
@@ -23,7 +32,8 @@ BIT_FLIPS = st.sets(st.integers(0, BITS - 1), max_size=12)
 
 
 def hexes(*fingerprints: int) -> tuple[str, ...]:
-    return tuple(f"{each:016x}" for each in fingerprints)
+    """Of 64 bits, with as many fine ones as there are."""
+    return tuple(f"{each:016x}" + "0f" * 24 for each in fingerprints)
 
 
 def flipped(fingerprint: int, bits: int) -> int:
@@ -148,13 +158,18 @@ async def test_cases_told_apart_suspect_each_other_no_longer(ward: Ward) -> None
 
 @any_of(fingerprint=st.integers(0, 2**BITS - 1), flips=BIT_FLIPS)
 def test_near_fingerprints_share_a_piece(fingerprint: int, flips: set[int]) -> None:
-    other = fingerprint
-    for bit in flips:
-        other ^= 1 << bit
+    fingerprint <<= FINE_BITS
+    other = fingerprint ^ sum(1 << FINE_BITS + bit for bit in flips)
     shared = set(pieces(fingerprint)) & set(pieces(other))
     assert shared or len(flips) > NEAR_BITS_MAX
     if not flips:
         assert len(shared) == NEAR_BITS_MAX + 1
+
+
+def test_what_is_near_by_chance_is_told_by_its_finer_bits() -> None:
+    fine = (1 << NEAR_FINE_BITS_MAX) - 1
+    assert bits_apart(0, fine | 0b11 << FINE_BITS) == 2
+    assert bits_apart(0, fine << 1 | 1) is None
 
 
 async def test_a_finding_leaves_with_its_image(ward: Ward) -> None:

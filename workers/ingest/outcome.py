@@ -82,7 +82,7 @@ class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
     phash: str
     """64-bit DCT hash of the largest head, 16 hex digits, as all profiles have it."""
     fingerprints: tuple[str, ...] = ()
-    """64 bits of each head, 16 hex digits; 6 bits apart or fewer is a near duplicate."""
+    """256 bits of each head, see `fingerprint`; `workers.duplicates` tells which are alike."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
