@@ -1,8 +1,5 @@
 """`ictus model test` and `ictus model compare`: a bundle before anybody is answered by it."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +7,7 @@ from cyclopts import Parameter
 
 from ictus.cli.errors import PRECONDITION
 from ictus.cli.options import Json, put_json, put_table, tell
+from ictus.cli.progress import progress
 
 if TYPE_CHECKING:
     from training.testing.run import Report
@@ -27,7 +25,7 @@ def examine(
     keep: Annotated[bool, Parameter(negative="--no-keep")] = True,
     json: Json = False,
 ) -> None:
-    """Measures a bundle on a verified dataset and holds it to limits.
+    """Measures a bundle and holds it to limits.
 
     Exits 5 when a limit does not hold or an alarm is raised.
 
@@ -52,7 +50,7 @@ def examine(
     from training.testing.run import examined, write_report
 
     limits = read_acceptance(acceptance or ACCEPTANCE_FILE)
-    with _progress() as told:
+    with progress("cases") as told:
         done = examined(bundle, datasets.read(dataset), limits, split, told)
     if keep:
         write_report(done, bundle)
@@ -64,7 +62,9 @@ def examine(
 
 
 def compare(a: Path, b: Path, *, dataset: Path, split: Split = "test", json: Json = False) -> None:
-    """Two bundles on the same cases: paired bootstrap of AUROC, McNemar's test.
+    """Two bundles on the same cases.
+
+    Paired bootstrap of AUROC, McNemar's test.
 
     Parameters
     ----------
@@ -121,17 +121,3 @@ def _put(report: "Report") -> None:
     for sentence in (*report.alarms, *report.warnings, report.notice):
         tell(sentence)
     tell("passed" if report.passed else "NOT PASSED")
-
-
-@contextmanager
-def _progress() -> "Iterator[Callable[[int, int], None]]":
-    """A bar on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda done, of: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("cases", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

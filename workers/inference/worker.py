@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid5
@@ -23,20 +22,13 @@ from domain.case import (
 from domain.events import CASE, MODEL, Request, fold
 from domain.model import TASK, Model
 from domain.stroke import PREDICTED, Cause
-from workers.inference.classifier import (
-    MANIFEST_FILE,
-    MODEL_FILE,
-    BundleRefused,
-    Classifier,
-    NothingToSee,
-    Prediction,
-)
+from workers.inference.bundles import unpacked
+from workers.inference.classifier import Classifier, NothingToSee, Prediction
 from workers.inference.schedule import DUE_ROOT
 from workers.reactor import Done, Ignored, Outcome
 
 ROLE = "inference"
 SUBJECTS = (f"{DUE_ROOT}.>",)
-BUNDLE_FILES = (MANIFEST_FILE, MODEL_FILE)
 
 log = logging.getLogger("ictus.inference")
 
@@ -113,22 +105,10 @@ class Inference:
         release = model.registered.manifest_sha256
         async with self._loading:
             if self._loaded is None or self._loaded[0] != release:
-                folder = await self._unpacked(release)
+                folder = await unpacked(self._blobs, release, self._cache)
                 self._loaded = release, await asyncio.to_thread(Classifier.load, folder)
                 log.info("model loaded", extra={"model": release})
             return self._loaded[1]
-
-    async def _unpacked(self, release: str) -> Path:
-        """The bundle's folder in the cache, fetched from the objects, with the manifest that was
-        registered; the manifest names the rest. Raises BundleRefused."""
-        folder = self._cache / release
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        for name in BUNDLE_FILES:
-            data = await self._blobs.get(models.bundle_key(release, name))
-            if name == MANIFEST_FILE and sha256(data).hexdigest() != release:
-                raise BundleRefused(f"{models.bundle_key(release, name)} was altered.")
-            await asyncio.to_thread((folder / name).write_bytes, data)
-        return folder
 
 
 def case_of(message: Message) -> UUID:
