@@ -12,6 +12,7 @@ OK, UNEXPECTED, USAGE, NOT_FOUND, UNVERIFIED, PRECONDITION, UNAVAILABLE, PARTIAL
 INTERRUPTED = 130
 
 BY_NAME = {
+    "AcceptanceRefused": USAGE,
     "AlreadyRunning": PRECONDITION,
     "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
@@ -19,8 +20,10 @@ BY_NAME = {
     "BadManifest": USAGE,
     "BadProfile": USAGE,
     "BadTime": USAGE,
+    "CannotTest": PRECONDITION,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
+    "DatasetRefused": UNVERIFIED,
     "Erased": NOT_FOUND,
     "Missing": NOT_FOUND,
     "NotConfirmed": USAGE,

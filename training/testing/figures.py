@@ -59,9 +59,9 @@ def measured(
         **_calibration(table),
         **_answers(table),
         **_worst(found, measures.auroc(table.positive, table.score)),
-        **{f"moved_by_{name}": max(by, default=None) for name, by in moved.items()},
+        **{f"moved_by_{name}": _ninety_five(by) for name, by in moved.items()},
         **_of_made_up(cases, truths),
-        "latency_p95_ms": 1000 * float(np.quantile([case.seconds for case in cases], 0.95)),
+        "latency_p95_ms": _ninety_five([1000 * case.seconds for case in cases]),
     }
     synthetic = all(case.row.origin == "synthetic" for case in cases)
     return Outcome(
@@ -190,6 +190,11 @@ def _warnings(figures: dict[str, Figure]) -> list[str]:
     if auroc is not None and auroc > AUROC_OF_REAL_CASES_MAX:
         return [f"AUROC {auroc:.3f} is more than images alone are known to tell: look for a leak"]
     return []
+
+
+def _ninety_five(values: Sequence[float]) -> Figure:
+    """The 95th percentile."""
+    return float(np.quantile(values, 0.95)) if values else None
 
 
 def _share(found: Bools) -> Figure:

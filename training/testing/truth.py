@@ -1,5 +1,6 @@
 """What is known of made-up cases beyond their rows: `truth.ndjson` beside a dataset's rows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,11 @@ class Truth(Struct, frozen=True, kw_only=True):
     layout: str = ""
     oracle: int | None = None
     lesions: dict[str, int] = {}
+
+
+def write_truth(folder: Path, truths: Iterable[Truth]) -> None:
+    lines = (msgspec.json.encode(truth, order="sorted") + b"\n" for truth in truths)
+    (folder / TRUTH_FILE).write_bytes(b"".join(lines))
 
 
 def read_truth(folder: Path) -> dict[str, Truth]:

@@ -206,7 +206,7 @@ READING: Final = (Step("sniff", 1, sniffed), Step("decode", 1, decoded), Step("b
 
 ISOLATING: Final = (Step("source", 1, told_apart), Step("anatomy", 1, isolated))
 TEXT: Final = Step("text", 1, cleared, (text.stamp("overlay"),))
-LINES: Final = Step("text", 2, cleared_by_lines, (text.stamp(text_lines.NET),))
+LINES: Final = Step("text", 2, cleared_by_lines, tuple(map(text.stamp, text_lines.NETS)))
 RESIDUAL: Final = Step("residual", 1, doubted, (text.stamp("residual"),))
 QUALITY: Final = Step("quality", 1, held_to_the_gate)
 LIGHT: Final = Step("light", 1, held_to_the_light)
