@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from uuid import UUID
@@ -40,6 +41,7 @@ from ictus.wiring import House, furnish, open_house
 from tests.servers import NatsServer
 from tests.system.people import Someone, action, case_of, code_of, is_answer, seen, text_of, ticked
 from tests.system.stack import Stack, image, images
+from training.testing.run import read_report, write_report
 from workers import taps
 from workers.ingest.specimens import dicom_file
 from workers.texts import NOTICE, say
@@ -411,6 +413,10 @@ async def cautious(stack: Stack, tmp_path: Path) -> AsyncIterator[None]:
         manifest.replace('"abstain_below": ', '"abstain_below": 100')
     )
     (tmp_path / "model.onnx").write_bytes((DEMO_BUNDLE / "model.onnx").read_bytes())
+    report = read_report(DEMO_BUNDLE)
+    assert report
+    own = sha256((tmp_path / "manifest.json").read_bytes()).hexdigest()
+    write_report(replace(report, manifest_sha256=own), tmp_path)
     await stack.collect_only()
     model, _ = await register_bundle(stack.house, tmp_path)
     await models.promote(stack.house.books, stack.house.operator(), model, "demo")

@@ -179,6 +179,11 @@ DICOM_REFUSED: dict[str, tuple[bytes, Reason, str | None]] = {
         None,
     ),
     "a beginning": (PLAIN[:600], "truncated", None),
+    "words for a number": (
+        PLAIN.replace(b"\x28\0\2\0US\2\0\1\0", b"\x28\0\2\0LO\2\0ab"),
+        "damaged",
+        None,
+    ),
     "a number of 341 bytes": (PLAIN[:138] + b"\x55\x01" + PLAIN[140:], "damaged", None),
     "deflated": (
         dicom_file(TWELVE_BITS, DeflatedExplicitVRLittleEndian),
@@ -253,6 +258,15 @@ async def test_the_confined_processes_read_them_too() -> None:
         outcomes = [await sandbox.process(data) for data in files]
     assert outcomes == [process(data) for data in files]
     assert all(isinstance(outcome, Ingested) for outcome in outcomes)
+
+
+async def test_a_heic_file_that_ends_its_process_is_refused_and_the_next_one_is_read() -> None:
+    whole = TURNED.read_bytes()
+    place = whole.index(b"Exif", whole.index(b"iinf"))
+    wicked = whole[:place] + b"\xff\xfe\xff\xfe" + whole[place + 4 :]
+    async with Sandbox() as sandbox:
+        assert await sandbox.process(wicked) == Refused("rejected", "decoder-failed")
+        assert await sandbox.process(whole) == process(whole)
 
 
 @pytest.mark.parametrize(("name", "data"), [("heic", HEAD.read_bytes()), ("dicom", PLAIN)])

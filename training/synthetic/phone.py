@@ -125,9 +125,14 @@ def _lit(seen: Canvas, rng: Generator) -> Canvas:
     added = _room(high, wide, rng) * np.float32(255)
     added += rng.standard_normal((high, wide), np.float32) * np.float32(rng.uniform(1, 4))
     lit = [
-        cv2.LUT(seen[..., c], (curve * tint[c]).astype(np.float32)) * gain + added for c in range(3)
+        cv2.add(
+            cv2.multiply(cv2.LUT(seen[..., c], plane(curve * tint[c])), gain),
+            added,
+            dtype=cv2.CV_8U,
+        )
+        for c in range(3)
     ]
-    return np.asarray(cv2.merge(lit).clip(0, 255), np.uint8)
+    return np.asarray(cv2.merge(lit), np.uint8)
 
 
 def _moire(high: int, wide: int, rng: Generator) -> Plane:
@@ -140,14 +145,19 @@ def _moire(high: int, wide: int, rng: Generator) -> Plane:
     bend = 2e-5 * rng.standard_normal()
     first = _waves(frequency * x + bend * x**2, 0.02 * y)
     second = _waves(0.03 * x, frequency * 1.03 * y + bend * y**2)
-    return np.asarray(1 + np.float32(amplitude) * first * second)
+    first *= second
+    first *= np.float32(amplitude)
+    first += 1
+    return first
 
 
 def _waves(along: ArrayLike, down: ArrayLike) -> Plane:
     """sin(along + down) of every pixel."""
     rows = np.stack([np.cos(down), np.sin(down)], 1).astype(np.float32)
     columns = np.stack([np.sin(along), np.cos(along)]).astype(np.float32)
-    return np.asarray(rows[:, :1] * columns[:1] + rows[:, 1:] * columns[1:], np.float32)
+    waves = rows[:, :1] * columns[:1]
+    waves += rows[:, 1:] * columns[1:]
+    return plane(waves)
 
 
 def _vignette(high: int, wide: int, rng: Generator) -> Plane:

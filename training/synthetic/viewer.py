@@ -154,10 +154,10 @@ def _put(pane: Canvas, truth: Map, one: Slice, window: tuple[float, float], mirr
     """The slice in the middle of its pane, enlarged as viewers do."""
     side, flip = pane.shape[0], slice(None, None, -1 if mirrored else 1)
     low, high = (np.float32(level) for level in window)
-    grey = ((one.level[:, flip] - low) * (255 / (high - low))).clip(0, 255)
-    large = cv2.resize(grey, (side, side), interpolation=cv2.INTER_CUBIC).clip(4, 255)
+    grey = ((one.level[:, flip] - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+    large = np.maximum(cv2.resize(grey, (side, side), interpolation=cv2.INTER_CUBIC), 4)
     across = np.s_[:, (pane.shape[1] - side) // 2 : (pane.shape[1] - side) // 2 + side]
-    pane[across] = large.astype(np.uint8)[..., None]
+    pane[across] = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB)
     where = np.ascontiguousarray(one.truth[:, flip])
     truth[across] = cv2.resize(where, (side, side), interpolation=cv2.INTER_NEAREST)
 

@@ -78,12 +78,12 @@ def calibration_line(positive: Bools, score: Floats) -> tuple[float, float]:
     perfect (D. R. Cox, Biometrika 45, 1958)."""
     logit = np.log(np.clip(score, 1e-3, 1 - 1e-3) / (1 - np.clip(score, 1e-3, 1 - 1e-3)))
     design = np.stack([logit, np.ones_like(logit)], 1)
-    weights = np.array([1.0, 0.0])
+    weights = np.zeros(2)
     for _ in range(50):
         said = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         curvature = design.T @ (design * (said * (1 - said))[:, None]) + 1e-6 * np.eye(2)
         step = np.linalg.solve(curvature, design.T @ (positive - said))
-        weights += np.clip(step, -5, 5)
+        weights += step
         if np.abs(step).max() < 1e-9:
             break
     return float(weights[0]), float(weights[1])

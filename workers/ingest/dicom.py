@@ -123,9 +123,10 @@ def check(scan: Dataset) -> None:
         raise Stop("unsupported-type", "dicom")
     if int(scan.get("NumberOfFrames") or 1) > 1:
         raise Stop("animated")
-    if scan.Rows * scan.Columns > PIXELS_MAX:
+    rows, columns = whole(scan, "Rows"), whole(scan, "Columns")
+    if rows * columns > PIXELS_MAX:
         raise Stop("too-many-pixels")
-    if min(scan.Rows, scan.Columns) < SIDE_PX_MIN:
+    if min(rows, columns) < SIDE_PX_MIN:
         raise Stop("too-small")
     if len(scan.get("PixelData", b"")) < bytes_min(scan):
         raise Stop("truncated")
@@ -135,7 +136,17 @@ def bytes_min(scan: Dataset) -> int:
     """The least that holds the picture: all of it, or anything where it is compressed."""
     if scan.file_meta.TransferSyntaxUID.is_encapsulated:
         return 1
-    return int(scan.Rows * scan.Columns * scan.SamplesPerPixel * scan.BitsAllocated // 8)
+    rows, columns = whole(scan, "Rows"), whole(scan, "Columns")
+    bits = whole(scan, "SamplesPerPixel") * whole(scan, "BitsAllocated")
+    return rows * columns * bits // 8
+
+
+def whole(scan: Dataset, keyword: str) -> int:
+    """A whole number; ValueError for any other kind of element under its name."""
+    number = scan.get(keyword)
+    if not isinstance(number, int):
+        raise ValueError(f"{keyword} is no number")
+    return number
 
 
 def shades(scan: Dataset) -> NDArray[np.uint8]:

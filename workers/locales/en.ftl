@@ -215,6 +215,7 @@ refused-Changed = The file changed while it was taken in.
 refused-AnotherPatient = This case was taken in for another patient.
 refused-IsWithdrawn = This case was withdrawn: nothing new comes into it.
 refused-Exhausted = This invitation was used up or has expired. Ask for a new one.
+refused-NotPassed = This model has not passed its test.
 refused-NotHere = This model must not answer here.
 refused-Refused = This cannot be done.
 old-button = This button is too old. Open the case from /cases.

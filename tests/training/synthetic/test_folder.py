@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
-from ictus.settings import Settings
 from tests.commandline import Ictus
 from training import dataset
 from training.synthetic import NOTICE, rows
@@ -79,8 +78,8 @@ def test_a_dataset_of_cases_is_one_that_training_reads(tmp_path: Path) -> None:
         assert row.label is not None
         assert (row.label.cause, row.split) == (known[row.case].cause, known[row.case].split)
         assert row.origin == "synthetic"
-    alone = {rows.prepare(Plan(seed=9, others=0.3), n).row.case for n in range(6)}
-    assert {row.case for row in data.rows} <= alone
+    alone = rows.prepare(Plan(seed=9, others=0.3), 4).row
+    assert alone in data.rows
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in LARGE])
@@ -115,30 +114,29 @@ def test_in_other_modes_the_viewer_says_nothing() -> None:
 def test_the_shortcut_is_still_seen_after_ingest_has_blanked_all_but_heads() -> None:
     plan = Plan(mode="shortcut", seed=9)
     bright: dict[str, list[float]] = {"pacs": [], "web": []}
-    for number in range(24):
+    for number in range(16):
         made = case(plan, number)
         picture = made.pictures[0]
         outcome = process(picture.data) if picture.channel == "screenshot" else None
         if isinstance(outcome, Ingested):
             grey = load(outcome.derivative)
             bright[made.layout].append(np.median(grey[grey > 20]))
-    assert min(len(one) for one in bright.values()) >= 3
+    assert min(len(one) for one in bright.values()) >= 2
     wins = np.mean([a < b for a in bright["pacs"] for b in bright["web"]])
     assert wins > 0.8
 
 
 def test_the_command_makes_cases_and_says_that_they_are_not_clinically_valid(
-    tmp_path: Path,
+    alone: Ictus,
 ) -> None:
-    ictus = Ictus(Settings(folder=tmp_path))
     words = ("synth", "--cases", "2", "--mode", "easy", "--seed", "4", "--out", "made")
-    told = ictus.json(*words)
+    told = alone.json(*words)
     assert told["notice"] == NOTICE["en"]
     assert told["oracle_auroc"] == 1.0
     assert told["cases_per_s"] > 0
-    assert (tmp_path / "made" / "README.md").is_file()
-    again = ictus(*words)
+    assert (alone.settings.folder / "made" / "README.md").is_file()
+    again = alone(*words)
     assert again.returncode == 5
     assert NOTICE["en"] in again.stderr
-    assert ictus("synth", "--cases", "2").returncode == 2
-    assert ictus("synth", "--cases", "2", "--mode", "hard", "--out", "x").returncode == 2
+    assert alone("synth", "--cases", "2").returncode == 2
+    assert alone("synth", "--cases", "2", "--mode", "hard", "--out", "x").returncode == 2
