@@ -3,8 +3,8 @@
 python -m benchmarks.rectification [--images 60] [--seed 1] [--json]
 
 Each photo is ingested as it came and as a perfect finder of the screen's corners would hand it on. If the
-truth gains nothing, no finder can; it would only add wrong warps. `fingerprint_bits` is the distance (of
-64 bits) between a head of the photo and the same head in the screenshot.
+truth gains nothing, no finder can; it would only add wrong warps. `fingerprint_bits` is the distance
+(of 256 bits) between a head of the photo and the same head in the screenshot.
 """
 
 import argparse
