@@ -16,8 +16,8 @@ from ictus.settings import BadSetting
 
 if TYPE_CHECKING:
     from ictus.demo.through import Returned
-    from training.synthetic.cases import Case
     from training.synthetic.facts import Plan
+    from training.synthetic.truth import Parcel
 
 Share = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
 Difficulty = Annotated[float | None, Parameter(validator=Number(gte=0, lte=1))]
@@ -34,6 +34,7 @@ def synth(
     mode: Literal["easy", "realistic", "null", "shortcut", "shift"] = "realistic",
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
     difficulty: Difficulty = None,
+    prevalence: Share = 0.5,
     others: Share = 0.0,
     hostile: Share = 0.0,
     processes: Count | None = None,
@@ -57,6 +58,8 @@ def synth(
         The same version, mode, seed and number of a case always give the same bytes.
     difficulty
         Between 0, as easy, and 1, as realistic.
+    prevalence
+        Share of cardioembolic among the two causes.
     others
         Share of cases of neither cause: small vessels, undetermined, no stroke.
     hostile
@@ -71,7 +74,14 @@ def synth(
     """
     from training.synthetic.facts import Plan
 
-    plan = Plan(mode=mode, seed=seed, difficulty=difficulty, others=others, hostile=hostile)
+    plan = Plan(
+        mode=mode,
+        seed=seed,
+        difficulty=difficulty,
+        prevalence=prevalence,
+        others=others,
+        hostile=hostile,
+    )
     if through_bot:
         _push(plan, cases, processes, data or HOUSE, json)
     if out is None:
@@ -94,19 +104,19 @@ def _write(
 
 def _push(plan: "Plan", count: int, processes: int | None, data: str, json: bool) -> NoReturn:
     from training.synthetic import NOTICE
-    from training.synthetic.cases import case
     from training.synthetic.folder import each
+    from training.synthetic.truth import parcel
 
     tell(NOTICE["en"])
     with progress("drawing cases") as told:
-        cases: list[Case] = []
-        for made in each(partial(case, plan), count, processes):
+        cases: list[Parcel] = []
+        for made in each(partial(parcel, plan), count, processes):
             cases.append(made)
             told(len(cases), count)
     raise SystemExit(asyncio.run(_sent(plan, cases, data, json)))
 
 
-async def _sent(plan: "Plan", cases: "list[Case]", data: str, json: bool) -> int:
+async def _sent(plan: "Plan", cases: "list[Parcel]", data: str, json: bool) -> int:
     from ictus.demo.through import push
 
     with progress("cases sent") as told:

@@ -21,10 +21,9 @@ from ictus.demo.result import percentile
 from ictus.demo.stage import Stage, set_stage
 from ictus.settings import Settings
 from training.synthetic import NOTICE, VERSION
-from training.synthetic.cases import Case
 from training.synthetic.facts import Plan
 from training.synthetic.oracle import oracle_auroc
-from training.synthetic.truth import truth_of
+from training.synthetic.truth import Parcel
 
 CREW_MAX = 8
 CASES_PER_CLINICIAN = 4
@@ -73,28 +72,31 @@ class Returned(Struct, frozen=True, kw_only=True):
 
 
 async def push(
-    plan: Plan, cases: list[Case], settings: Settings, told: Progress
+    plan: Plan, cases: list[Parcel], settings: Settings, told: Progress
 ) -> tuple[int, Returned | None]:
     """Exit code and what came back: 0 when every case has a card, else 7."""
     async with AsyncExitStack() as stack:
         stage = await set_stage(settings, True, stack)
-        tell(f"everything runs in {settings.folder}; {len(cases)} cases are sent")
-        outcomes = await _work(plan, stage, cases, told)
+        tell(
+            f"a demo house runs in {settings.folder}, with a local Bot API emulator:"
+            f" {len(cases)} cases are sent"
+        )
+        outcomes = await _work(stage, cases, told)
         returned = _returned(plan, settings, outcomes)
         return PARTIAL if returned.lost else OK, returned
     return INTERRUPTED, None
 
 
-async def _work(plan: Plan, stage: Stage, cases: list[Case], told: Progress) -> list[Outcome]:
+async def _work(stage: Stage, cases: list[Parcel], told: Progress) -> list[Outcome]:
     token = await stage.invitation("clinician")
     size = min(CREW_MAX, -(-len(cases) // CASES_PER_CLINICIAN))
     crew = [await stage.clinician(number) for number in range(size)]
     await asyncio.gather(*(one.join(token) for one in crew))
     done: list[Outcome] = []
 
-    async def shift(clinician: Clinician, share: list[Case]) -> None:
+    async def shift(clinician: Clinician, share: list[Parcel]) -> None:
         for case in share:
-            for outcome in await _sent(plan, stage, clinician, case):
+            for outcome in await _sent(stage, clinician, case):
                 done.append(outcome)
             told(sum(one.hostile is None for one in done), len(cases))
 
@@ -102,12 +104,11 @@ async def _work(plan: Plan, stage: Stage, cases: list[Case], told: Progress) -> 
     return sorted(done, key=lambda one: (one.number, one.hostile or ""))
 
 
-async def _sent(plan: Plan, stage: Stage, clinician: Clinician, case: Case) -> list[Outcome]:
+async def _sent(stage: Stage, clinician: Clinician, case: Parcel) -> list[Outcome]:
     """The pictures of a case as one album; a hostile file is added to the case afterwards."""
-    pictures = [(one.data, one.kind) for one in case.pictures]
-    sent = await clinician.send_pictures(pictures, case.facts.cause)
+    truth = case.truth
+    sent = await clinician.send_pictures(case.pictures, truth.cause)
     known = await stage.load(sent.case_id) if sent.case_id else None
-    truth = truth_of(plan, case)
     outcome = Outcome(
         code=sent.code,
         number=truth.number,
@@ -118,23 +119,24 @@ async def _sent(plan: Plan, stage: Stage, clinician: Clinician, case: Case) -> l
         said=_said(sent, known),
         seconds=sent.waited_s,
     )
-    if case.hostile_file is None or known is None:
+    if case.hostile is None or known is None:
         return [outcome]
     return [outcome, await _added(stage, clinician, sent, known, case)]
 
 
 async def _added(
-    stage: Stage, clinician: Clinician, sent: Sent, known: Known, case: Case
+    stage: Stage, clinician: Clinician, sent: Sent, known: Known, case: Parcel
 ) -> Outcome:
     """A file that is no scan, sent right after the case's answer, and what ingest made of it."""
-    assert case.hostile_file is not None
+    assert case.hostile is not None
     assert sent.case_id is not None
-    name, data = case.hostile_file
+    assert case.truth.hostile is not None
+    name, data = case.hostile
     await clinician.person.document(data, name, "application/octet-stream")
     return Outcome(
         code=sent.code,
-        number=case.facts.number,
-        hostile=case.hostile_kind,
+        number=case.truth.number,
+        hostile=case.truth.hostile.kind,
         pictures=1,
         said=await _fate(stage, sent.case_id, known),
     )

@@ -2,15 +2,16 @@
 
 from hashlib import sha256
 from io import BytesIO
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from PIL import Image
 
 from training.synthetic import NOTICE, VERSION
-from training.synthetic.cases import Case, Picture
+from training.synthetic.cases import Case, Picture, case
 from training.synthetic.facts import Plan
+from training.synthetic.hostile import File
 from training.synthetic.oracle import posterior
 from training.synthetic.scan import HEAD, LESION, Map
 from training.synthetic.viewer import TextBox
@@ -78,8 +79,24 @@ class CaseTruth(Struct, frozen=True, kw_only=True):
     hostile: HostileTruth | None
 
 
-def truth_of(plan: Plan, case: Case) -> CaseTruth:
-    known, chance = case.facts, posterior(plan, case.facts)
+class Parcel(NamedTuple):
+    """What is sent of a case, (bytes, photo or document) for each picture, and the truth to compare
+    the answer with."""
+
+    truth: CaseTruth
+    pictures: tuple[tuple[bytes, str], ...]
+    hostile: File | None
+
+
+def parcel(plan: Plan, number: int) -> Parcel:
+    """Case `number`, without its maps."""
+    made = case(plan, number)
+    pictures = tuple((one.data, one.kind) for one in made.pictures)
+    return Parcel(truth_of(plan, made), pictures, made.hostile_file)
+
+
+def truth_of(plan: Plan, made: Case) -> CaseTruth:
+    known, chance = made.facts, posterior(plan, made.facts)
     return CaseTruth(
         notice=NOTICE["en"],
         generator=VERSION,
@@ -93,29 +110,29 @@ def truth_of(plan: Plan, case: Case) -> CaseTruth:
         pattern=known.finding.pattern,
         split=known.split,
         site=known.centre,
-        layout=case.layout,
+        layout=made.layout,
         age_band=known.age_band,
         af=known.af,
         hypertension=known.hypertension,
         posterior_permille=None if chance is None else round(1000 * chance),
-        lesion_ml=case.lesion_ml,
+        lesion_ml=made.lesion_ml,
         main_ml=known.finding.main_ml,
         blobs=known.finding.blobs,
         rosary=known.finding.rosary,
-        territories=case.territories,
-        pictures=tuple(_picture(at, one) for at, one in enumerate(case.pictures, 1)),
-        hostile=_hostile(case),
+        territories=made.territories,
+        pictures=tuple(_picture(at, one) for at, one in enumerate(made.pictures, 1)),
+        hostile=_hostile(made),
     )
 
 
-def files_of(plan: Plan, case: Case) -> dict[str, bytes]:
+def files_of(plan: Plan, made: Case) -> dict[str, bytes]:
     """Every file of a case's folder, by name."""
-    told = truth_of(plan, case)
+    told = truth_of(plan, made)
     files = {CASE_FILE: msgspec.json.format(msgspec.json.encode(told)) + b"\n"}
-    for picture, name in zip(case.pictures, told.pictures, strict=True):
+    for picture, name in zip(made.pictures, told.pictures, strict=True):
         files |= {name.file: picture.data, name.truth: as_png(picture.truth)}
-    if case.hostile_file and told.hostile:
-        files[told.hostile.file] = case.hostile_file.data
+    if made.hostile_file and told.hostile:
+        files[told.hostile.file] = made.hostile_file.data
     return files
 
 
@@ -152,10 +169,10 @@ def _picture(at: int, one: Picture) -> PictureTruth:
     )
 
 
-def _hostile(case: Case) -> HostileTruth | None:
-    if case.hostile_file is None or case.hostile_kind is None:
+def _hostile(made: Case) -> HostileTruth | None:
+    if made.hostile_file is None or made.hostile_kind is None:
         return None
-    file, data = case.hostile_file
+    file, data = made.hostile_file
     return HostileTruth(
-        file=f"hostile-{file}", sha256=sha256(data).hexdigest(), kind=case.hostile_kind
+        file=f"hostile-{file}", sha256=sha256(data).hexdigest(), kind=made.hostile_kind
     )
