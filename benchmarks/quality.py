@@ -44,7 +44,7 @@ def underexposed(canvas: Canvas, rng: Generator) -> Canvas:
 
 
 def overexposed(canvas: Canvas, rng: Generator) -> Canvas:
-    return np.clip(canvas * rng.uniform(4, 6), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(canvas * rng.uniform(4, 6), 0, 255), np.uint8)
 
 
 def behind_a_lamp(canvas: Canvas, rng: Generator) -> Canvas:

@@ -1,15 +1,15 @@
 """From an untrusted photo to its anatomy alone: steps in a table, pure, the same bytes every time."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from workers.ingest import anatomy, light, quality, text
+from domain.stroke import Modality
+from workers.ingest import anatomy, light, quality, recognise, text
 from workers.ingest.decode import decode
 from workers.ingest.fingerprint import fingerprint
 from workers.ingest.outcome import (
@@ -23,9 +23,20 @@ from workers.ingest.outcome import (
     Stop,
     Warned,
 )
-from workers.ingest.sheet import Rgb, Sheet
+from workers.ingest.result import (
+    clear,
+    cut,
+    largest,
+    lines,
+    outcome_of,
+    placed,
+    side_by_side,
+    touches_edge,
+)
+from workers.ingest.sheet import Sheet
 from workers.ingest.sniff import sniff
-from workers.pixels import PIXELS_VERSION, Box, Gray, heads, regions
+from workers.modalities import MODALITIES, used
+from workers.pixels import PIXELS_VERSION, Box, Gray, heads, only
 
 __all__ = [
     "PROFILE",
@@ -58,6 +69,8 @@ class Step(NamedTuple):
     name: str
     version: int
     run: Callable[[Sheet], None]
+    nets: Mapping[str, str] = {}
+    """The nets it asks, with the SHA-256 of their files."""
 
 
 def process(data: bytes, profile: str = CURRENT) -> Ingested | Refused:
@@ -127,11 +140,27 @@ def told_apart(sheet: Sheet) -> None:
     sheet.source = quality.source_of(sheet.gray, sheet.by_camera)
 
 
+def recognised(sheet: Sheet) -> None:
+    """What the whole picture is: what is no scan has no head to look for, but is kept if it is known."""
+    match recognise.page_of(sheet.rgb):
+        case "film":
+            sheet.source = "film"
+        case "ecg":
+            raise Stop("not-used-yet", modality="ecg")
+        case "report":
+            raise Stop("not-used-yet", modality="report")
+
+
 def isolated(sheet: Sheet) -> None:
     """The heads, and nothing else."""
     sheet.mask = anatomy.find(sheet.rgb)
     if not sheet.mask.any():
         raise Stop("no-head")
+    framed(sheet)
+
+
+def framed(sheet: Sheet) -> None:
+    """The derivative's pixels, and the heads in them, by the mask."""
     sheet.frame = anatomy.box_of(sheet.mask)
     inside, crop = cut(sheet.mask, sheet.frame), cut(sheet.gray, sheet.frame)
     sheet.kept = np.where(inside > 0, np.maximum(crop, 1), 0).astype(np.uint8)
@@ -154,6 +183,11 @@ def cleared(sheet: Sheet) -> None:
     if share > TEXT_PERMILLE_MAX:
         raise Stop("text-covers-head")
     sheet.quality |= {"text": share}
+    blanked(sheet)
+
+
+def blanked(sheet: Sheet) -> None:
+    """Writes the text's black into the derivative."""
     sheet.kept = np.where(cut(sheet.text, sheet.frame) > 0, np.uint8(1), sheet.kept)
 
 
@@ -170,6 +204,39 @@ def held_to_the_gate(sheet: Sheet) -> None:
     quality.gate(sheet.quality)
     cut_off = touches_edge(sheet.mask)
     sheet.warnings += tuple(quality.warned(sheet.quality, sheet.source, cut_off))
+
+
+def told_by_sequence(sheet: Sheet) -> None:
+    """Only heads of which something is known stay, prepared as the modality table says."""
+    named = recognise.sequences_of(sheet.kept, sheet.heads)
+    found = {box: name for box, name in zip(placed(sheet), named, strict=True) if name}
+    used_ = {box: name for box, name in found.items() if MODALITIES[name].prepare}
+    if not used_:
+        known = list(found.values())
+        raise Stop("not-used-yet", modality=known[0]) if known else Stop("not-recognised")
+    if len(used_) < len(sheet.heads):
+        reduced(sheet, tuple(used_))
+    sheet.sequences = tuple(used_[box] for box in placed(sheet))
+    for box, name in zip(sheet.heads, sheet.sequences, strict=True):
+        prepared(cut(sheet.kept, box), name)
+
+
+def reduced(sheet: Sheet, places: tuple[Box, ...]) -> None:
+    """Blanks every head but those in these places of the picture; what is left is measured anew."""
+    sheet.mask = only(sheet.mask > 0, places)
+    sheet.text &= sheet.mask
+    sheet.warnings = ()
+    framed(sheet)
+    held_to_the_light(sheet)
+    blanked(sheet)
+    held_to_the_gate(sheet)
+
+
+def prepared(head: Gray, name: Modality) -> None:
+    """A head's pixels as its modality wants them, in place."""
+    prepare = MODALITIES[name].prepare
+    assert prepare
+    head[:] = prepare(head)
 
 
 def fingerprinted(sheet: Sheet) -> None:
@@ -189,29 +256,38 @@ def encoded(sheet: Sheet) -> None:
 
 READING: Final = (Step("sniff", 1, sniffed), Step("decode", 1, decoded), Step("bound", 1, bounded))
 
-ISOLATING: Final = (Step("source", 1, told_apart), Step("anatomy", 1, isolated))
-CLEARING: Final = (Step("text", 1, cleared), Step("residual", 1, doubted))
-QUALITY: Final = Step("quality", 1, held_to_the_gate)
+SOURCE: Final = Step("source", 1, told_apart)
+PAGE: Final = Step("page", 1, recognised, {"page": recognise.SHA256["page"]})
+ANATOMY: Final = Step("anatomy", 1, isolated)
+CLEARING: Final = (
+    Step("text", 1, cleared, {"overlay": text.SHA256["overlay"]}),
+    Step("residual", 1, doubted, {"residual": text.SHA256["residual"]}),
+)
 LIGHT: Final = Step("light", 1, held_to_the_light)
+QUALITY: Final = Step("quality", 1, held_to_the_gate)
+BRAIN: Final = Step("brain", 1, told_by_sequence, {"sequence": recognise.SHA256["sequence"]})
 PHASH: Final = Step("phash", 1, fingerprinted)
 FINGERPRINT: Final = Step("fingerprint", 1, recognisable)
 PNG: Final = Step("png", 1, encoded)
 
 LOOKING: Final = {
-    "ingest-1": (*ISOLATING, QUALITY, PHASH, PNG),
-    "ingest-2": (*ISOLATING, *CLEARING, QUALITY, PHASH, PNG),
-    "ingest-3": (*ISOLATING, LIGHT, *CLEARING, QUALITY, PHASH, FINGERPRINT, PNG),
+    "ingest-1": (SOURCE, ANATOMY, QUALITY, PHASH, PNG),
+    "ingest-2": (SOURCE, ANATOMY, *CLEARING, QUALITY, PHASH, PNG),
+    "ingest-3": (
+        *(SOURCE, ANATOMY, LIGHT),
+        *CLEARING,
+        *(QUALITY, PHASH, FINGERPRINT, PNG),
+    ),
 }
 """Every profile there ever was, so that any event's derivative can be made again."""
-
-NETS: Final = tuple(f"{net}@{digest[:12]}" for net, digest in text.SHA256.items())
 
 
 def steps_of(profile: str) -> tuple[str, ...]:
     """All that decides what a profile makes, each with its version."""
     steps = (*READING, *LOOKING[profile])
-    nets = NETS if set(CLEARING) <= set(steps) else ()
-    return (*(f"{step.name}@{step.version}" for step in steps), *nets, PIXELS_VERSION)
+    nets = (f"{net}@{digest[:12]}" for step in steps for net, digest in step.nets.items())
+    modalities = used() if BRAIN in steps else ()
+    return (*(f"{step.name}@{step.version}" for step in steps), *nets, *modalities, PIXELS_VERSION)
 
 
 def named(profile: str) -> str:
@@ -221,76 +297,3 @@ def named(profile: str) -> str:
 
 PROFILE_STEPS: Final = steps_of(CURRENT)
 PROFILE: Final = named(CURRENT)
-
-
-# What is said of a sheet that went through
-
-
-def outcome_of(sheet: Sheet) -> Ingested:
-    """What is kept and told."""
-    height, width = sheet.kept.shape
-    return Ingested(
-        derivative=sheet.derivative,
-        sha256=sha256(sheet.derivative).hexdigest(),
-        pixel_sha256=pixel_hash(sheet.kept),
-        width=width,
-        height=height,
-        source=sheet.source,
-        quality=sheet.quality,
-        warnings=sheet.warnings,
-        head=sheet.heads,
-        masked_permille=quality.permille(hidden(sheet)),
-        phash=sheet.phash,
-        fingerprints=sheet.fingerprints,
-    )
-
-
-def placed(sheet: Sheet) -> tuple[Box, ...]:
-    """The heads' boxes in the picture as decoded and bounded."""
-    left, top = sheet.frame[:2]
-    return tuple((x + left, y + top, w, h) for x, y, w, h in sheet.heads)
-
-
-def lines(sheet: Sheet) -> tuple[Box, ...]:
-    """The boxes of text blanked on the heads, in the same picture."""
-    return tuple(regions(sheet.text > 0)) if sheet.text.size else ()
-
-
-def side_by_side(sheet: Sheet) -> bytes:
-    """JPEG of the picture as it came beside what is left of it."""
-    after = np.zeros_like(sheet.rgb)
-    cut(after, sheet.frame)[:] = sheet.kept[..., None]
-    both = np.hstack([sheet.rgb, after])
-    return cv2.imencode(".jpg", cv2.cvtColor(both, cv2.COLOR_RGB2BGR))[1].tobytes()
-
-
-def hidden(sheet: Sheet) -> NDArray[np.bool_]:
-    """Where the picture was blanked or cut away."""
-    return np.asarray(clear(sheet) == 0, np.bool_)
-
-
-def clear(sheet: Sheet) -> Gray:
-    """1 where a head is shown: not where its text was blanked."""
-    return np.asarray(sheet.mask & (1 - sheet.text), np.uint8) if sheet.text.size else sheet.mask
-
-
-def largest(sheet: Sheet) -> Box:
-    """The box of the largest head."""
-    return max(sheet.heads, key=lambda box: box[2] * box[3])
-
-
-def cut(picture: Rgb, box: Box) -> Rgb:
-    """The pixels of a box, as a view."""
-    x, y, w, h = box
-    return picture[y : y + h, x : x + w]
-
-
-def touches_edge(mask: Gray) -> bool:
-    """Whether a head runs out of the picture."""
-    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
-
-
-def pixel_hash(gray: Gray) -> str:
-    """Hex SHA-256 of shape|dtype|pixels, which no encoder's version can change."""
-    height, width = gray.shape
-    return sha256(b"%dx%d|uint8|" % (height, width) + gray.tobytes()).hexdigest()

@@ -111,6 +111,7 @@ class Ingest(NamedTuple):
             quality=dict(ingested.quality),
             warnings=tuple(ingested.warnings),
             fingerprints=ingested.fingerprints,
+            sequences=ingested.sequences,
         )
 
     async def _quarantine(
@@ -121,6 +122,7 @@ class Ingest(NamedTuple):
             reason=refused.reason,
             profile=PROFILE,
             original=plain(await self._store(case, data, ORIGINALS)),
+            modality=refused.modality,
         )
 
     async def _store(self, case: UUID, data: bytes, folder: str = "") -> str:
