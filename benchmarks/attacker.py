@@ -37,7 +37,12 @@ def recognised(gray: NDArray[np.uint8]) -> str:
     """All text it finds in a picture enlarged twice."""
     how = cv2.INTER_CUBIC
     large = cv2.resize(gray, None, fx=ENLARGED, fy=ENLARGED, interpolation=how)
-    png = cv2.imencode(".png", large)[1].tobytes()
+    return tesseract(np.asarray(large, np.uint8))
+
+
+def tesseract(picture: NDArray[np.uint8]) -> str:
+    """All text it finds in a picture as it is."""
+    png = cv2.imencode(".png", picture)[1].tobytes()
     return subprocess.run(COMMAND, input=png, capture_output=True, check=True).stdout.decode()
 
 

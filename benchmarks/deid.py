@@ -1,6 +1,6 @@
 """How much burnt-in text survives ingest, glyph by glyph, and how much anatomy pays for it.
 
-python -m benchmarks.deid [--lines 1000] [--seed 1] [--json]
+python -m benchmarks.deid [--lines 1000] [--seed 1] [--peer-images 24] [--json]
 
 Screens of six made-up viewers, in fonts and layouts that nothing was trained or tuned on, are sent as a
 screenshot, through a messenger, and as a phone photo; needs the extra `fonts`. A line is gone when 98 %
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.attacker import installed, read_lines
 from benchmarks.measuring import show
+from benchmarks.peers import redaction
 from training.overlays import camera, writing
 from training.overlays.fonts import NotInstalled
 from training.overlays.viewers import LAYOUTS, Shot, screen
@@ -83,10 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.deid")
     parser.add_argument("--lines", type=int, default=1000, help="planted lines, at least")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--peer-images", type=int, default=24, help="images for the peers, at most")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
     try:
-        outcome = summary(list(scored(given.lines, given.seed)))
+        images = list(scored(given.lines, given.seed))
+        some = min(given.peer_images, len(images))
+        outcome = {**summary(images), "peers": rivals(given.seed, some)}
     except NotInstalled as missing:
         sys.stderr.write(f"{missing}\n")
         raise SystemExit(UNAVAILABLE) from None
@@ -107,26 +111,48 @@ def scored(lines: int, seed: int) -> Iterator[Scored]:
                     yield each
 
 
-def score(numbered: tuple[int, int]) -> Scored:
-    """Draws, sends and ingests one image, and looks at what is left."""
-    seed, number = numbered
+def received(seed: int, number: int) -> tuple[camera.Kind, Shot, Pixels]:
+    """One image: how it is sent, the truth about it, and what arrives."""
     rng = default_rng([seed, number])
     kind = camera.KINDS[number % len(camera.KINDS)]
     layout = list(LAYOUTS["test"].values())[number // len(camera.KINDS) % len(LAYOUTS["test"])]
     drawn = screen("test", layout, rng)
     canvas, (heads, ink) = camera.as_sent(kind, drawn.canvas, [drawn.heads, drawn.ink], rng)
-    shot = Shot(canvas, heads, ink, drawn.lines)
     pixels = read(camera.file_of(kind, canvas, rng))
     assert isinstance(pixels, Pixels)
+    return kind, Shot(canvas, heads, ink, drawn.lines), pixels
+
+
+def score(numbered: tuple[int, int]) -> Scored:
+    """Draws, sends and ingests one image, and looks at what is left."""
+    kind, shot, pixels = received(*numbered)
     examined = look(pixels)
     gray = np.asarray(cv2.cvtColor(pixels.array(), cv2.COLOR_RGB2GRAY), np.uint8)
     if not isinstance(examined.outcome, Ingested):
         refused = examined.outcome
         name = refused.outcome if refused.outcome == "quarantined" else "refused"
         return Scored(kind, name, fates(shot, np.zeros_like(gray), gray), 0.0, None)
-    kept = replaced(examined.outcome, examined.heads[0], heads.shape)
+    kept = replaced(examined.outcome, examined.heads[0], gray.shape)
     found = read_lines(kept, [line.text for line in shot.lines]) if installed() else None
     return Scored(kind, "ingested", fates(shot, kept, gray), over_mask(shot, kept, gray), found)
+
+
+def rivals(seed: int, images: int) -> dict[str, dict[str, Any] | None]:
+    """What the peers do with the first images; their processor time is told by `benchmarks.ingest`."""
+    peers = redaction.installed()
+    return {
+        name: redact and figures([blanked(redact, seed, number) for number in range(images)])
+        for name, redact in peers.items()
+    }
+
+
+def blanked(redact: redaction.Redact, seed: int, number: int) -> Scored:
+    """One image with all that a peer takes for text blanked."""
+    kind, shot, pixels = received(seed, number)
+    rgb = pixels.array()
+    gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    kept = np.where(redact(rgb) > 0, 0, np.maximum(gray, BLACK)).astype(np.uint8)
+    return Scored(kind, "ingested", fates(shot, kept, gray), over_mask(shot, kept, gray), None)
 
 
 def replaced(
@@ -170,15 +196,9 @@ def over_mask(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[np.uint8]) -> f
 def summary(images: list[Scored]) -> dict[str, Any]:
     """All that is promised; recalls are of the lines in images that were ingested."""
     through = [image for image in images if image.outcome == "ingested"]
-    prices = [image.over_mask for image in through] or [1.0]
     attacks = [image.read for image in through if image.read is not None]
-    leaks = sum(any(fate.leaks for fate in image.lines) for image in through)
     return {
-        **recalls(through),
-        **{f"seen_{k}": v for k, v in recalls(through, seen_only=True).items()},
-        "over_mask_mean": round(float(np.mean(prices)), 5),
-        "over_mask_p99": round(float(np.percentile(prices, 99)), 5),
-        "leaking_images": round(leaks / max(1, len(through)), 5),
+        **figures(through),
         "quarantine_rate": share_of(images, "quarantined"),
         "refused_rate": share_of(images, "refused"),
         "attacker_read_lines": sum(attacks) if attacks else None,
@@ -191,6 +211,21 @@ def summary(images: list[Scored]) -> dict[str, Any]:
             kind: recalls([image for image in through if image.kind == kind])
             for kind in camera.KINDS
         },
+    }
+
+
+def figures(through: list[Scored]) -> dict[str, Any]:
+    """Recalls, price and leaks of images that were let through."""
+    prices = [image.over_mask for image in through] or [1.0]
+    leaks = [[fate for fate in image.lines if fate.leaks] for image in through]
+    seen = [any(fate.seen for fate in fates_) for fates_ in leaks]
+    return {
+        **recalls(through),
+        **{f"seen_{k}": v for k, v in recalls(through, seen_only=True).items()},
+        "over_mask_mean": round(float(np.mean(prices)), 5),
+        "over_mask_p99": round(float(np.percentile(prices, 99)), 5),
+        "leaking_images": round(sum(map(bool, leaks)) / max(1, len(through)), 5),
+        "seen_leaking_images": round(sum(seen) / max(1, len(through)), 5),
     }
 
 

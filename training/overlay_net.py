@@ -18,9 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from training.overlay_start import resume
 from training.overlays.crops import Crops
 
 OPSET = 18
+NETS = Path(__file__).parent.parent / "workers" / "ingest" / "nets"
+WARM_STEPS = 50
+SAMPLED = 12
+"""Batches from which a net that is trained on gets back its norms' statistics."""
 POSITIVE_WEIGHT = 2.0
 AMBIGUOUS_PX = 3
 """Beside ink, within this distance, either answer is right."""
@@ -36,6 +41,17 @@ class Recipe(Struct, frozen=True):
     learning_rate: float = 4e-3
     threads: int = 1
     workers: int = 1
+    start: str = ""
+    """The net that is trained on; none, if empty."""
+    faint_share: float = 0.0
+    """Of lines, those hardly brighter or darker than what they lie on."""
+    cool_steps: int = 0
+    """The last steps, in which the learning rate falls to nothing; all of them, if 0."""
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        left = (self.steps - step) / (self.cool_steps or self.steps)
+        return self.learning_rate * min(1, left, step / WARM_STEPS)
 
 
 class OverlayNet(nn.Module):
@@ -101,13 +117,15 @@ def train(recipe: Recipe) -> tuple[OverlayNet, list[float]]:
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     net = OverlayNet(recipe.widths)
+    data = batches(recipe)
+    if recipe.start:
+        resume(net, NETS / f"{recipe.start}.onnx", [rgb for rgb, _ in islice(data, SAMPLED)])
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
     losses: list[float] = []
     recent: list[float] = []
-    for step, (rgb, ink) in enumerate(islice(batches(recipe), recipe.steps)):
-        left = 1 - step / recipe.steps
-        optimiser.param_groups[0]["lr"] = recipe.learning_rate * min(left, step / 50)
+    for step, (rgb, ink) in enumerate(islice(data, recipe.steps)):
+        optimiser.param_groups[0]["lr"] = recipe.rate(step)
         loss = loss_of(net(rgb), ink)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -122,7 +140,9 @@ def train(recipe: Recipe) -> tuple[OverlayNet, list[float]]:
 
 def batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of crops and their ink."""
-    return iter(DataLoader(Crops(recipe.seed), recipe.batch, num_workers=recipe.workers))
+    return iter(
+        DataLoader(Crops(recipe.seed, recipe.faint_share), recipe.batch, num_workers=recipe.workers)
+    )
 
 
 def export(net: OverlayNet, path: Path) -> str:
@@ -146,8 +166,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--widths", type=int, nargs=4, default=(12, 24, 32, 48))
+    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--start", default="", help="name of the net to train on")
+    parser.add_argument("--faint-share", type=float, default=0.0)
+    parser.add_argument("--cool-steps", type=int, default=0, help="of slower and slower learning")
     given = parser.parse_args()
-    recipe = Recipe(given.seed, given.steps, tuple(given.widths))
+    recipe = Recipe(
+        given.seed,
+        given.steps,
+        tuple(given.widths),
+        learning_rate=given.learning_rate,
+        start=given.start,
+        faint_share=given.faint_share,
+        cool_steps=given.cool_steps,
+    )
     net, losses = train(recipe)
     digest = export(net, given.out)
     told = {**to_builtins(recipe), "torch": torch.__version__, "sha256": digest, "losses": losses}

@@ -87,15 +87,23 @@ def put_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
 
 
+WHOLE_CHARACTERS_MAX = 12
+"""Columns that are no wider are not broken as long as others can be."""
+
+
 def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        widest = max((len(row[place]) for row in texts), default=0)
+        heading = column.replace("_", " ")
+        table.add_column(heading, overflow="fold", no_wrap=widest <= WHOLE_CHARACTERS_MAX)
+    for row in texts:
+        table.add_row(*row)
     Console().print(table)
 
 

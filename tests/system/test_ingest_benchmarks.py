@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from benchmarks import attacker
 from benchmarks.deid import Fate, Scored, summary
+from benchmarks.peers import redaction
 from training.overlays.writing import Line
 
 PROMISED = {
@@ -25,6 +28,9 @@ PROMISED = {
 }
 
 
+PEERS = {"pp_ocr", "presidio_style"}
+
+
 def scored(left: float, on_head: bool = True, outcome: str = "ingested") -> Scored:
     line = Line("TEST", 12, "latin", on_head)
     return Scored("phone", outcome, [Fate(line, left, True)], 0.01, None)
@@ -32,7 +38,18 @@ def scored(left: float, on_head: bool = True, outcome: str = "ingested") -> Scor
 
 def test_the_last_line_says_all_that_is_promised() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.deid", "--lines", "12", "--seed", "9", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.deid",
+            "--lines",
+            "12",
+            "--seed",
+            "9",
+            "--peer-images",
+            "1",
+            "--json",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -41,6 +58,7 @@ def test_the_last_line_says_all_that_is_promised() -> None:
     assert told.keys() >= PROMISED
     assert told["lines"] >= 12
     assert told["by_kind"].keys() == {"screenshot", "telegram", "phone"}
+    assert told["peers"].keys() == PEERS
 
 
 def test_a_line_that_is_left_is_a_leak() -> None:
@@ -72,8 +90,21 @@ def test_the_cost_of_an_image_is_told_with_its_limits() -> None:
     told = json.loads(done.stdout.splitlines()[-1])
     measured = ("cpu_ms_per_image", "images_per_s_per_core", "decode_limit_per_s", "p95_s")
     assert all(told[name] > 0 for name in measured)
-    assert told.keys() >= {"tesseract_cpu_ms_per_image", "rss_growth_mb"}
+    assert told.keys() >= {f"{peer}_cpu_ms_per_image" for peer in PEERS | {"tesseract"}}
+    assert "rss_growth_mb" in told
     assert {"decode", "anatomy", "text", "residual"} <= told["by_step_cpu_ms"].keys()
+
+
+@pytest.mark.parametrize("peer", sorted(PEERS))
+def test_a_peer_finds_a_large_line_on_white_paper_where_it_is_installed(peer: str) -> None:
+    redact = redaction.installed()[peer]
+    if redact is None:
+        pytest.skip(f"{peer} is not installed")
+    page = np.full((200, 600, 3), 255, np.uint8)
+    cv2.putText(page, "TEST PATIENT", (60, 120), 0, 1.6, (0, 0, 0), 3)
+    mask = redact(page)
+    assert mask[page.max(2) == 0].mean() > 0.9
+    assert mask[:40].sum() == 0
 
 
 def test_the_quality_benchmark_tells_what_is_refused_and_what_is_known_again() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from msgspec import structs
 from numpy.random import PCG64, Generator
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
@@ -24,6 +25,12 @@ FRESH: Final = 3
 """One crop of so many is new; the others are taken again from the latest SEEN."""
 SEEN: Final = 256
 BARE_SHARE: Final = 0.25
+TRIES: Final = 4
+DARK: Final = 30
+TISSUE_SHARE_MIN: Final = 0.7
+"""Crops for faint lines are tried again while less of them is brighter than DARK."""
+FAINT_LEVELS: Final = (9, 45)
+"""Grey levels between a faint line and what it lies on."""
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -31,8 +38,9 @@ Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 class Crops(IterableDataset[Sample]):
     """RGB uint8 (SIDE_PX, SIDE_PX, 3) and ink 0/1 (SIDE_PX, SIDE_PX); the same seed, the same crops."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, faint_share: float = 0.0) -> None:
         self.seed = seed
+        self.faint_share = faint_share
 
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
@@ -44,23 +52,23 @@ class Crops(IterableDataset[Sample]):
             if len(pool) < POOL // 4 or number % 60 == 0:
                 pool.append(anatomy.head(int(rng.integers(250, 800)), rng)[0])
             if len(seen) < SEEN or number % FRESH == 0:
-                seen.append(crop(pool[rng.integers(len(pool))], rng))
+                seen.append(crop(pool[rng.integers(len(pool))], rng, self.faint_share))
                 yield seen[-1]
             else:
                 yield seen[rng.integers(len(seen))]
 
 
-def crop(head: NDArray[np.uint8], rng: Generator) -> Sample:
+def crop(head: NDArray[np.uint8], rng: Generator, faint_share: float = 0.0) -> Sample:
     """One crop of a head at a random scale, turned or mirrored at random."""
     grey = varied(head, rng)
     side = SIDE_PX + 2 * MARGIN_PX
-    canvas = np.repeat(_window(grey, side, rng)[..., None], 3, 2)
+    canvas = np.repeat(_window(grey, side, rng, TRIES if faint_share else 1)[..., None], 3, 2)
     truth = np.zeros(canvas.shape[:2], np.uint16)
     if rng.random() < 0.2:
         graphics(canvas, rng)
     if rng.random() > BARE_SHARE:
         for _ in range(1 + rng.poisson(LINES_MEAN)):
-            _write(canvas, truth, rng)
+            _write(canvas, truth, rng, faint_share)
     kind = camera.KINDS[rng.choice(3, p=(0.3, 0.3, 0.4))]
     canvas, truth = bent(canvas, truth, kind, rng)
     received = camera.received(camera.file_of(kind, canvas, rng))
@@ -81,16 +89,22 @@ def varied(head: NDArray[np.uint8], rng: Generator) -> NDArray[np.uint8]:
     return np.asarray(table[grey], np.uint8)
 
 
-def _window(grey: NDArray[np.uint8], side: int, rng: Generator) -> NDArray[np.uint8]:
-    """side x side anywhere on the head, or partly beside it."""
+def _window(grey: NDArray[np.uint8], side: int, rng: Generator, tries: int) -> NDArray[np.uint8]:
+    """side x side anywhere on the head, or partly beside it; the more tries, the more tissue."""
     padded = cv2.copyMakeBorder(
         grey, side // 2, side // 2, side // 2, side // 2, cv2.BORDER_REPLICATE
     )
-    top, left = (int(rng.integers(0, size - side + 1)) for size in padded.shape)
-    return np.array(padded[top : top + side, left : left + side], np.uint8)
+    for _ in range(tries):
+        top, left = (int(rng.integers(0, size - side + 1)) for size in padded.shape)
+        window = np.array(padded[top : top + side, left : left + side], np.uint8)
+        if (window > DARK).mean() >= TISSUE_SHARE_MIN:
+            break
+    return window
 
 
-def _write(canvas: NDArray[np.uint8], truth: NDArray[np.uint16], rng: Generator) -> None:
+def _write(
+    canvas: NDArray[np.uint8], truth: NDArray[np.uint16], rng: Generator, faint_share: float
+) -> None:
     """A line anywhere, cut at the borders, with air around it; not over another one."""
     line = writing.ink("tuning", rng)
     height, width = line.coverage.shape
@@ -99,9 +113,19 @@ def _write(canvas: NDArray[np.uint8], truth: NDArray[np.uint16], rng: Generator)
     if x < 0:
         line = cut(line, -x)
         x = 0
+    if faint_share and rng.random() < faint_share:
+        line = faint(line, canvas[y : y + height, x : x + width], rng)
     if not truth[y : y + height, x : x + width].any():
         writing.blend(canvas, line, x, y)
         writing.mark(truth, line, x, y, 1)
+
+
+def faint(line: writing.Ink, place: NDArray[np.uint8], rng: Generator) -> writing.Ink:
+    """The line in a grey close to that of the place it will lie on, or of a part of it."""
+    under = float(np.percentile(place, rng.uniform(20, 80)))
+    grey = under + rng.choice((-1, 1, 1)) * rng.uniform(*FAINT_LEVELS)
+    level = int(np.clip(grey, 0, 255))
+    return structs.replace(line, colour=(level, level, level), opacity=1.0)
 
 
 def cut(line: writing.Ink, columns: int) -> writing.Ink:
