@@ -11,10 +11,10 @@ import msgspec
 from commands.ports import Missing
 from domain.case import Reason
 from domain.stroke import Modality
-from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Warned
+from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Technical, Warned
 from workers.ingest.pipeline import PROFILE
 from workers.ingest.sandbox import Sandbox
-from workers.ingest.sniff import IMAGE_BYTES_MAX
+from workers.ingest.sniff import EXTRAS, IMAGE_BYTES_MAX, can_read
 from workers.modalities import coaching_key
 from workers.pixels import Box
 from workers.texts import LANGUAGES, plainly
@@ -33,6 +33,8 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """What each head was recognised as."""
     coaching: Mapping[str, str] = {}
     """Language to what its sender would be told."""
+    hint: str | None = None
+    """What to install so that files of this type are read."""
     heads: tuple[Box, ...] = ()
     text: tuple[Box, ...] = ()
     """Where text was blanked on the heads."""
@@ -46,6 +48,8 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     pixels: str | None = None
     phash: str | None = None
     fingerprints: tuple[str, ...] = ()
+    technical: Technical = {}
+    """How a DICOM frame was acquired."""
     cpu_ms: Mapping[str, float] = {}
     """Milliseconds of processor time by step."""
     beside: str | None = None
@@ -123,6 +127,7 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 modality=modality,
                 cpu_ms=cpu_ms,
                 coaching=_told(reason, modality),
+                hint=_hint(detected),
             )
         case Ingested() as kept:
             return Inspected(
@@ -140,6 +145,7 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 pixels=kept.pixel_sha256,
                 phash=kept.phash,
                 fingerprints=kept.fingerprints,
+                technical=examined.technical,
                 cpu_ms=cpu_ms,
                 beside=str(beside) if beside else None,
             )
@@ -156,9 +162,16 @@ def _hinted(warnings: Iterable[Warned]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _hint(detected: Detected | None) -> str | None:
+    if detected is None or detected not in EXTRAS or can_read(detected):
+        return None
+    return f"pip install 'ictus[{detected}]'"
+
+
 def rows(found: Iterable[Inspected]) -> Iterator[tuple[str, str, str, str]]:
     """File, outcome, why or how good, and seconds: for people."""
     for one in found:
         measures = ", ".join(f"{name} {value}" for name, value in one.quality.items())
         told = (f"{one.reason}: {one.coaching['en']}",) if one.reason else (measures, *one.warnings)
+        told += (one.hint,) if one.hint else ()
         yield one.file, one.outcome, "; ".join(told), f"{sum(one.cpu_ms.values()) / 1000:.2f}"

@@ -256,6 +256,24 @@ class Given:
         await self.on(case, cases.Linked(other=other, suggested="clinician", by=by))
         return await self.on(other, cases.Linked(other=case, suggested="clinician", by=by))
 
+    async def alike(self, case: UUID, other: UUID) -> Recorded:
+        """The case's first image looks like the other's."""
+        one, two = [next(iter((await self.state(each)).images)) for each in (case, other)]
+        alike = cases.Alike(case=other, item=two, bits=2)
+        return await self.on(case, cases.NearDuplicatesFound(item=one, alike=(alike,)))
+
+    async def apart(self, case: UUID, other: UUID) -> Recorded:
+        """Both cases say that they are of two patients; the event of the second."""
+        by = await self._owner(case)
+        await self.on(case, cases.ToldApart(other=other, by=by))
+        return await self.on(other, cases.ToldApart(other=case, by=by))
+
+    async def reingested(self, case: UUID, profile: str) -> None:
+        """Every usable image is ingested anew, and comes out otherwise."""
+        for image in (await self.state(case)).usable:
+            made = self._ingested(case, self.new_id())
+            await self.on(case, replace(made, item=image.item, profile=profile))
+
     async def withdrawn(self, case: UUID, reason: cases.Withdrawal = "consent") -> Recorded:
         return await self.on(case, cases.Withdrawn(reason=reason))
 

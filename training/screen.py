@@ -83,9 +83,9 @@ def encode(canvas: Canvas, kind: Kind, camera: bool, rng: Generator) -> bytes:
     if kind == "photo":
         shrink = min(1.0, PHOTO_SIDE_MAX / max(canvas.shape))
         small = cv2.resize(canvas, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-        return _jpeg(small.astype(np.uint8), int(rng.integers(80, 88)), Image.Exif())
+        return jpeg(small.astype(np.uint8), int(rng.integers(80, 88)), Image.Exif())
     if camera:
-        return _jpeg(canvas, 92, _camera_exif())
+        return jpeg(canvas, 92, camera_exif())
     bgr = cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
@@ -152,13 +152,13 @@ def _glare(height: int, width: int, rng: Generator) -> Plane:
     return (spot * rng.uniform(0.03, 0.09)).astype(np.float32)
 
 
-def _jpeg(canvas: Canvas, quality: int, exif: Image.Exif) -> bytes:
+def jpeg(canvas: Canvas, quality: int, exif: Image.Exif) -> bytes:
     out = BytesIO()
     Image.fromarray(canvas).save(out, "JPEG", quality=quality, exif=exif)
     return out.getvalue()
 
 
-def _camera_exif() -> Image.Exif:
+def camera_exif() -> Image.Exif:
     """What a phone writes into a file, position included (a point in the open Atlantic)."""
     exif = Image.Exif()
     exif[0x010F] = CAMERA

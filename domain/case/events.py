@@ -73,8 +73,8 @@ class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
 class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     """De-identified. Hashes are SHA-256 in hex: `derivative` of its file bytes, `pixels` of its raster,
     `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height).
-    `fingerprints` are 64 bits of each head in hex, none before the profile ingest-3. `sequences` are what
-    each head was recognised as, `mri` where no sequence is certain."""
+    `fingerprints` are 64 bits and 192 finer ones of each head in hex; none before the profile ingest-3.
+    `sequences` are what each head was recognised as, `mri` where no sequence is certain."""
 
     item: UUID
     modality: Modality
@@ -235,6 +235,30 @@ class Linked(Happened, frozen=True, tag="case.linked.v1"):
     by: UUID | None = None
 
 
+class Alike(Struct, frozen=True, gc=False):
+    """An earlier image, and how many of the first 64 bits of a head's fingerprint differ."""
+
+    case: UUID
+    item: UUID
+    bits: int
+
+
+class NearDuplicatesFound(Happened, frozen=True, tag="case.near-duplicates-found.v1"):
+    """A head on the image `item` looks like one on earlier images of this case or of others: of each
+    case the image most alike, nearest first."""
+
+    item: UUID
+    alike: tuple[Alike, ...]
+
+
+class ToldApart(Happened, frozen=True, tag="case.told-apart.v1"):
+    """Another patient than in the case `other`, whatever their images look like; both cases say so in
+    one batch. `by` is a person, None the operator."""
+
+    other: UUID
+    by: UUID | None
+
+
 class Withdrawn(Happened, frozen=True, tag="case.withdrawn.v1"):
     """No dataset has the case from here on; `erasure` says that its erasure was asked for as well."""
 
@@ -265,6 +289,8 @@ CaseEvent = (
     | LabelConfirmed
     | LabelRevised
     | Linked
+    | NearDuplicatesFound
+    | ToldApart
     | Withdrawn
     | Erased
 )

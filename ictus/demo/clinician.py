@@ -1,7 +1,7 @@
 """A synthetic clinician: joins, sends cases one after the other, reads the answers, reports causes."""
 
 from asyncio import sleep
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from domain.case import Case
 from ictus.demo.telegram import Message, Person, Timeout, actions_of
-from training.synth import SyntheticCase, SyntheticImage
+from training.synth import SyntheticCase
 from workers import taps
 
 ANSWER_SECONDS_MAX = 240.0
@@ -61,12 +61,23 @@ class Clinician:
     async def send(self, case: SyntheticCase, *, single: bool) -> Sent:
         """Sends one photo, or the case's images as an album, and waits for the answer."""
         images = case.images[:1] if single else case.images
-        sent = await self._post(images)
-        return await self.wait(sent, case.cause)
+        return await self.send_pictures([(one.data, one.kind) for one in images], case.cause)
 
-    async def send_file(self, name: str, data: bytes) -> Sent:
+    async def send_pictures(self, pictures: Sequence[tuple[bytes, str]], truth: str) -> Sent:
+        """Sends (bytes, photo or document) as an album, or one as what it is; waits for the answer."""
+        if len(pictures) > 1:
+            sent = await self.person.album([data for data, _ in pictures])
+            return await self.wait(sent, truth)
+        (data, kind), *_ = pictures
+        if kind == "document":
+            return await self.send_file(
+                "scan.png" if data.startswith(b"\x89PNG") else "scan", data, truth
+            )
+        return await self.wait(await self.person.photo(data), truth)
+
+    async def send_file(self, name: str, data: bytes, truth: str = "") -> Sent:
         type_ = "image/png" if name.lower().endswith("png") else "image/jpeg"
-        return await self.wait(await self.person.document(data, name, type_), "")
+        return await self.wait(await self.person.document(data, name, type_), truth)
 
     async def wait(self, sent: list[dict[str, object]], truth: str) -> Sent:
         outcome = Sent(person=self.person, truth=truth, photos=len(sent))
@@ -105,14 +116,6 @@ class Clinician:
             sent, lambda tap: isinstance(tap, taps.ConfirmLabel) and tap.evidence == evidence
         )
         await self._until(sent, lambda case: case.label is not None)
-
-    async def _post(self, images: tuple[SyntheticImage, ...]) -> list[dict[str, object]]:
-        if len(images) > 1:
-            return await self.person.album([image.data for image in images])
-        if images[0].kind == "document":
-            type_ = "image/png" if images[0].data.startswith(b"\x89PNG") else "image/jpeg"
-            return await self.person.document(images[0].data, "scan", type_)
-        return await self.person.photo(images[0].data)
 
     async def _press_on_card(self, sent: Sent, wanted: Callable[[taps.Tap], bool]) -> None:
         def button(message: Message) -> str | None:

@@ -3,24 +3,14 @@
 import asyncio
 import random
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from secrets import token_urlsafe
-from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from adapters.datasets.layout import Manifest
-from adapters.storage.users import ADMIN
-from commands import cases, models, people
-from domain.case import Case
-from domain.person import Role
 from ictus.cli.errors import INTERRUPTED, OK, PARTIAL
 from ictus.cli.options import put_json, put_table, tell
 from ictus.datasets import build_dataset
@@ -28,21 +18,12 @@ from ictus.demo.chaos import Chaos
 from ictus.demo.clinician import Clinician, Sent, answers
 from ictus.demo.page import write_page
 from ictus.demo.result import Result, measure
-from ictus.demo.telegram import Message, Telegram
-from ictus.kept import free_port
-from ictus.models import DEMO_BUNDLE, register_bundle
-from ictus.settings import Settings, TelegramSettings
-from ictus.stack import start_roles, start_servers
-from ictus.supervisor import Child, Supervisor
-from ictus.wiring import House, furnish, open_house
+from ictus.demo.stage import Stage, set_stage
+from ictus.settings import Settings
 from training.synth import SyntheticCase, case as synthetic_case
-from workers.texts import LANGUAGES, plainly
 
 CASES_PER_CLINICIAN = 4
 START_SPACING_SECONDS = 1.2
-SITE = "demo"
-BOT_ID_FIRST, USER_ID_FIRST = 7_000_000_000, 5_000_000_000
-USERS_PER_RUN = 10_000
 EVIDENCE_OF = {"cardioembolic": "ecg", "large-artery": "stenosis"}
 
 
@@ -55,107 +36,42 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Run(Struct, frozen=True):
-    """One demo on an open stack. `number` counts the runs in this data directory."""
+    """One demo on an open stage."""
 
     plan: Plan
-    number: int
-    house: House
-    telegram: Telegram
-    supervisor: Supervisor
+    stage: Stage
 
 
 async def play(plan: Plan, settings: Settings, json: bool) -> int:
     """Returns the exit code: 0 when every case came through, else 7."""
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        supervisor = await stack.enter_async_context(Supervisor(settings.folder / "run"))
-        run = await _set_up(plan, settings, supervisor, stack)
+        run = Run(plan, await set_stage(settings, plan.model, stack))
         tell(f"everything runs after {time.monotonic() - started:.0f} s; clinicians begin")
         sent = await _work(run)
         tell("building the dataset from the stream, twice, and comparing")
-        result = await measure(run.house, sent, *await _datasets(run))
-        page = await write_page(run.house, run.telegram, sent, result)
+        result = await measure(run.stage.house, sent, *await _datasets(run))
+        page = await write_page(run.stage.house, run.stage.telegram, sent, result)
         _told(result, sent, page, json)
         return OK if result.is_whole(plan.cases, plan.model) else PARTIAL
     return INTERRUPTED
-
-
-async def _set_up(
-    plan: Plan, settings: Settings, supervisor: Supervisor, stack: AsyncExitStack
-) -> Run:
-    number = _next_run(settings.folder)
-    token = f"{BOT_ID_FIRST + number}:{token_urlsafe(16)}"
-    port = free_port()
-    settings = replace(
-        settings, telegram=TelegramSettings(token=token, api=f"http://127.0.0.1:{port}")
-    )
-    tell("starting NATS, PostgreSQL and the Bot API emulator")
-    settings, _ = await asyncio.gather(
-        start_servers(supervisor, settings),
-        supervisor.start(_emulator(settings, port)),
-    )
-    async with open_house(settings, ADMIN) as house:
-        await furnish(house)
-    house = await stack.enter_async_context(open_house(settings, "operator"))
-    await _choose_model(house, plan.model)
-    tell("starting all roles (importing the bot library takes some seconds)")
-    await start_roles(supervisor, settings)
-    telegram = await stack.enter_async_context(Telegram(settings.telegram.api))
-    return Run(plan, number, house, telegram, supervisor)
-
-
-def _emulator(settings: Settings, port: int) -> Child:
-    argv = ("-m", "adapters.telegram.emulator", "--port", str(port))
-    return Child(
-        name="emulator",
-        argv=(sys.executable, *argv, "--token", settings.telegram.token),
-        env={},
-        log=settings.folder / "run" / "emulator.log",
-        ready=partial(_listens, port),
-    )
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-async def _choose_model(house: House, wanted: bool) -> None:
-    """The synthetic model serves, or none does."""
-    if wanted:
-        model, _ = await register_bundle(house, DEMO_BUNDLE)
-        await models.promote(house.books, house.operator(), model, "demo")
-        return
-    while serving := await models.serving(house.models()):
-        await models.retire(house.books, house.operator(), serving[0], "collection only")
-
-
-def _next_run(folder: Path) -> int:
-    counter = folder / "runs"
-    number = int(counter.read_text()) + 1 if counter.exists() else 1
-    folder.mkdir(parents=True, exist_ok=True)
-    counter.write_text(str(number))
-    return number
 
 
 # The clinicians' work
 
 
 async def _work(run: Run) -> list[Sent]:
-    token, admin_token = await _invitation(run, "clinician"), await _invitation(run, "admin")
-    crew = [await _clinician(run, n) for n in range(_crew_size(run.plan.cases))]
-    admin, stranger = await _clinician(run, len(crew)), await _clinician(run, len(crew) + 1)
+    stage = run.stage
+    token, admin_token = await stage.invitation("clinician"), await stage.invitation("admin")
+    crew = [await stage.clinician(n) for n in range(_crew_size(run.plan.cases))]
+    admin, stranger = await stage.clinician(len(crew)), await stage.clinician(len(crew) + 1)
     await admin.join(admin_token)
     await asyncio.gather(_let_in(admin, stranger), *(one.join(token) for one in crew))
     tell(f"{len(crew) + 2} people joined, one of them asked for access and was approved")
     crew[-1] = stranger
     plans = _cases(run.plan)
     progress = _progress(run.plan.cases)
-    chaos = Chaos(run.supervisor, run.plan.chaos, run.plan.cases, random.Random(run.plan.seed))
+    chaos = Chaos(stage.supervisor, run.plan.chaos, run.plan.cases, random.Random(run.plan.seed))
     shifts = [
         _shift(one, number, plans[number :: len(crew)], chaos, progress)
         for number, one in enumerate(crew)
@@ -230,42 +146,6 @@ def _cases(plan: Plan) -> list[tuple[int, SyntheticCase]]:
     return made
 
 
-async def _clinician(run: Run, number: int) -> Clinician:
-    language = LANGUAGES[number % len(LANGUAGES)]
-    user = USER_ID_FIRST + run.number * USERS_PER_RUN + number
-    person = await run.telegram.person(user, f"Demo Clinician {number + 1}", language)
-    return Clinician(person, _is_final(run.plan.model, language), partial(_load, run.house))
-
-
-async def _load(house: House, case: UUID) -> Case:
-    return await cases.load(house.books, case)
-
-
-def _is_final(model: bool, language: str) -> Callable[[Message], bool]:
-    """Does a card say its last word: an answer (or thanks), or that no image can be used?"""
-    thanks, unusable = plainly(language, "collected"), plainly(language, "unusable")
-
-    def is_final(message: Message) -> bool:
-        said = answers(message) if model else thanks in message.text
-        return said or unusable in message.text
-
-    return is_final
-
-
-async def _invitation(run: Run, role: Role) -> str:
-    token = token_urlsafe(24)
-    await people.issue_invitation(
-        run.house.books,
-        run.house.operator(),
-        token,
-        role=role,
-        site=SITE,
-        uses_max=100,
-        valid=timedelta(days=1),
-    )
-    return token
-
-
 def _progress(total: int) -> Callable[[Sent], None]:
     count = 0
 
@@ -280,11 +160,11 @@ def _progress(total: int) -> Callable[[Sent], None]:
 
 async def _datasets(run: Run) -> tuple[list[Manifest], list[Path]]:
     """Built twice from the stream, up to the same event, into two folders."""
-    folder = run.house.settings.folder / "datasets" / f"run-{run.number}"
+    folder = run.stage.house.settings.folder / "datasets" / f"run-{run.stage.number}"
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    as_of = (await run.house.books.ledger.head()).sequence
+    as_of = (await run.stage.house.books.ledger.head()).sequence
     folders = [folder / name for name in ("a", "b")]
-    return [await build_dataset(run.house, one, as_of, None) for one in folders], folders
+    return [await build_dataset(run.stage.house, one, as_of, None) for one in folders], folders
 
 
 # Telling

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
 import aiohttp
+import numpy as np
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
+from PIL import Image
+from pydicom.uid import ExplicitVRLittleEndian
 
 from adapters.telegram.desk import JOIN_SECONDS_MAX
 from adapters.telegram.inbox import SECRET_HEADER
@@ -37,6 +41,7 @@ from tests.servers import NatsServer
 from tests.system.people import Someone, action, case_of, code_of, is_answer, seen, text_of, ticked
 from tests.system.stack import Stack, image, images
 from workers import taps
+from workers.ingest.specimens import dicom_file
 from workers.texts import NOTICE, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -56,6 +61,22 @@ async def test_an_invitation_lets_a_person_in_and_asks_for_consent_once(stack: S
     assert len(notices) == 1
     assert newcomer.texts.count(say("en", "welcome")) == 2
     assert not any(action(message, taps.Consent) for message in newcomer.said)
+
+
+async def test_documents_in_heic_and_dicom_are_taken_as_photos_are(stack: Stack) -> None:
+    clinician = await stack.clinician()
+    turned = (Path(__file__).parents[1] / "data" / "turned.heic").read_bytes()
+    with Image.open(BytesIO(image(11))) as drawn:
+        pixels = np.asarray(drawn.convert("L"))
+    frame = dicom_file(pixels, ExplicitVRLittleEndian, PatientName="TESTOV^IVAN", Modality="MR")
+
+    await clinician.user.send_document(turned, "IMG_0042.HEIC", "image/heic")
+    await clinician.user.send_document(frame, "IM000042", "application/dicom")
+    await stack.settled()
+
+    cases = await stack.cases_of(clinician)
+    assert sum([len(await stack.told(case, ImageIngested)) for case in cases]) == 2
+    assert "TESTOV" not in str([await stack.story(case) for case in cases])
 
 
 async def test_without_consent_no_image_is_taken(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from workers.pixels import Box
 Reason = Literal[
     "empty",  # no bytes
     "not-an-image",  # no known file type
-    "unsupported-type",  # a known file type that is not JPEG, PNG or WebP
+    "unsupported-type",  # a known file type that we do not read
     "too-large",  # more bytes than we accept
     "too-many-pixels",  # by its header, before anything is decoded
     "too-small",  # a side shorter than a readable scan
@@ -42,7 +42,7 @@ QUARANTINED: Final = frozenset[Reason](
 What was not recognised is kept as well: a better gate may know it as a scan."""
 
 Detected = Literal[
-    "pdf", "gif", "heic", "dicom", "tiff", "bmp", "svg", "zip", "video", "other", "unknown"
+    "pdf", "gif", "heic", "avif", "dicom", "tiff", "bmp", "svg", "zip", "video", "other", "unknown"
 ]
 """File types we recognise in order to say what was sent; unknown is text or noise."""
 
@@ -61,6 +61,9 @@ Warned = Literal[
 """What makes an accepted photo less reliable."""
 
 Source = Literal["screenshot", "screen-photo", "unknown", "film"]
+
+Technical = Mapping[str, float | str]
+"""How a DICOM frame was acquired, by names with units: numbers, and words that the standard defines."""
 
 
 class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
@@ -86,7 +89,7 @@ class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
     phash: str
     """64-bit DCT hash of the largest head, 16 hex digits, as all profiles have it."""
     fingerprints: tuple[str, ...] = ()
-    """64 bits of each head, 16 hex digits; 6 bits apart or fewer is a near duplicate."""
+    """256 bits of each head, see `fingerprint`; `workers.duplicates` tells which are alike."""
     sequences: tuple[Modality, ...] = ()
     """What each head was recognised as; empty in profiles that do not look."""
 
@@ -110,6 +113,7 @@ class Pixels(msgspec.Struct, frozen=True, tag="pixels"):
     """Height x width x 3 bytes, upright."""
     by_camera: bool
     cpu_us: dict[str, int]
+    technical: Technical = {}
 
     def array(self) -> NDArray[np.uint8]:
         """The pixels, height x width x 3, read-only."""
@@ -128,6 +132,7 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     """Where text was blanked on them, in the same picture."""
     beside: bytes = b""
     """JPEG: the picture as it came beside what is left of it; empty unless asked for."""
+    technical: Technical = {}
 
 
 class Stop(Exception):

@@ -22,8 +22,8 @@ Net = Literal["sequence", "page"]
 Page = Literal["scan", "film", "ecg", "report", "other"]
 
 SHA256: Final[dict[Net, str]] = {
-    "sequence": "",
-    "page": "",
+    "sequence": "3c6e8fa12ac7e8bb289aa1e140feea2619362d62229df8b229c907540941743e",
+    "page": "05420f8f0223a00ca5f442f0407cf5a2eb306ec3ea075e4b138f2a592f983414",
 }
 
 PAGES: Final[tuple[Page, ...]] = get_args(Page)
@@ -37,8 +37,11 @@ ANY_MRI: Final = -1
 STRANGE: Final = "other"
 PAGE_PX: Final = 128
 
-PAGE_CHANCE_MIN: Final = 0.9
+PAGE_CHANCE_MIN: Final = 0.8
 """A picture is called something other than a scan from this chance on."""
+
+KNOWN_CHANCE_MIN: Final = 0.6
+"""Below, a head is neither of MRI nor of CT for certain, and so nothing."""
 
 SEQUENCE_CHANCE_MIN: Final = 0.6
 """Below, a head is of MRI, but of no sequence for certain."""
@@ -69,10 +72,10 @@ def sequences_of(kept: Gray, heads: tuple[Box, ...]) -> tuple[Modality | None, .
 
 def named(chances: NDArray[np.float32], strangeness: float) -> Modality | None:
     """The modality that a head's chances and strangeness speak for."""
-    *mri, ct, other = chances.tolist()
-    if strangeness > STRANGENESS_MAX or other >= max(sum(mri), ct):
+    *mri, ct, _ = chances.tolist()
+    if strangeness > STRANGENESS_MAX or max(sum(mri), ct) < KNOWN_CHANCE_MIN:
         return None
-    if ct >= sum(mri):
+    if ct >= KNOWN_CHANCE_MIN:
         return "ct"
     return MRI[int(np.argmax(mri))] if max(mri) >= SEQUENCE_CHANCE_MIN else "mri"
 
@@ -81,6 +84,11 @@ def seen(net: Net, pictures: NDArray[np.float32]) -> tuple[NDArray[np.float32], 
     """Chances (N, classes) and strangeness (N,) of pictures (N, channels, side, side) in [0, 1]."""
     chances, strangeness = session(net).run(None, {"pictures": pictures})
     return np.asarray(chances, np.float32), np.asarray(strangeness, np.float32)
+
+
+def stamp(net: Net) -> str:
+    """The net's name and the beginning of its hash, as profiles tell it."""
+    return f"{net}@{SHA256[net][:12]}"
 
 
 @cache

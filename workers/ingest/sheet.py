@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.stroke import Modality
-from workers.ingest.outcome import Source, Warned
+from workers.ingest.outcome import Source, Technical, Warned
 from workers.pixels import Box, Gray
 
 Rgb = NDArray[np.uint8]
@@ -20,10 +20,11 @@ class Sheet(msgspec.Struct):
 
     data: bytes = b""
     kind: str = ""
-    """The one Pillow format to decode with."""
+    """The one format to decode with."""
     rgb: Rgb = NOTHING
     """Height x width x 3, upright."""
     by_camera: bool = False
+    technical: Technical = {}
     gray: Gray = NOTHING
     """Height x width, as `rgb`."""
     source: Source = "unknown"

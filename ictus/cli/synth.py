@@ -1,0 +1,147 @@
+"""`ictus synth`."""
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import msgspec
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ictus.cli.options import Count, Data, Json, put_json, put_table, read_settings, tell
+from ictus.cli.progress import progress
+from ictus.settings import BadSetting
+
+if TYPE_CHECKING:
+    from ictus.demo.through import Returned
+    from training.synthetic.cases import Case
+    from training.synthetic.facts import Plan
+
+Share = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
+Difficulty = Annotated[float | None, Parameter(validator=Number(gte=0, lte=1))]
+Flag = Parameter(negative="")
+
+HOUSE = ".ictus/synth"
+COLUMNS = ("case", "synthetic truth", "pattern", "pictures", "answer", "seconds")
+
+
+def synth(
+    *,
+    cases: Count,
+    out: Path | None = None,
+    mode: Literal["easy", "realistic", "null", "shortcut", "shift"] = "realistic",
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    difficulty: Difficulty = None,
+    others: Share = 0.0,
+    hostile: Share = 0.0,
+    processes: Count | None = None,
+    as_dataset: Annotated[bool, Flag] = False,
+    through_bot: Annotated[bool, Flag] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Makes synthetic cases with their whole truth. Not clinically valid.
+
+    Parameters
+    ----------
+    cases
+        How many.
+    out
+        An empty or new folder for files and truth.
+    mode
+        easy: each pattern from one cause. realistic: patterns as published. null: labels say nothing.
+        shortcut: the viewer gives the label away, and lies in the test split. shift: a new centre.
+    seed
+        The same version, mode, seed and number of a case always give the same bytes.
+    difficulty
+        Between 0, as easy, and 1, as realistic.
+    others
+        Share of cases of neither cause: small vessels, undetermined, no stroke.
+    hostile
+        Share of cases with one more file that is no scan.
+    processes
+        All cores unless told otherwise.
+    as_dataset
+        Writes a dataset for training instead: images through ingest, rows as of `ictus dataset build`.
+    through_bot
+        Sends the cases through a whole running system instead: a demo house (--data, .ictus/synth) with
+        a local Bot API. Says what came back.
+    """
+    from training.synthetic.facts import Plan
+
+    plan = Plan(mode=mode, seed=seed, difficulty=difficulty, others=others, hostile=hostile)
+    if through_bot:
+        _push(plan, cases, processes, data or HOUSE, json)
+    if out is None:
+        raise BadSetting("say where to: --out DIR, an empty or new folder")
+    _write(plan, cases, out, processes, as_dataset, json)
+
+
+def _write(
+    plan: "Plan", cases: int, out: Path, processes: int | None, as_dataset: bool, json: bool
+) -> None:
+    from training.synthetic import NOTICE, folder, rows
+
+    tell(NOTICE["en"])
+    begun = time.monotonic()
+    with progress("synthetic cases") as told:
+        written = (rows if as_dataset else folder).write(plan, cases, out, processes, told)
+    seconds = time.monotonic() - begun
+    _tell(msgspec.to_builtins(written), cases / seconds, out, json)
+
+
+def _push(plan: "Plan", count: int, processes: int | None, data: str, json: bool) -> NoReturn:
+    from training.synthetic import NOTICE
+    from training.synthetic.cases import case
+    from training.synthetic.folder import each
+
+    tell(NOTICE["en"])
+    with progress("drawing cases") as told:
+        cases: list[Case] = []
+        for made in each(partial(case, plan), count, processes):
+            cases.append(made)
+            told(len(cases), count)
+    raise SystemExit(asyncio.run(_sent(plan, cases, data, json)))
+
+
+async def _sent(plan: "Plan", cases: "list[Case]", data: str, json: bool) -> int:
+    from ictus.demo.through import push
+
+    with progress("cases sent") as told:
+        code, returned = await push(plan, cases, read_settings(data, origin="demo"), told)
+    if returned and json:
+        put_json(returned)
+    elif returned:
+        _shown(returned)
+    return code
+
+
+def _shown(returned: "Returned") -> None:
+    lines = [
+        (
+            one.code,
+            one.cause or f"({one.hostile})",
+            one.pattern,
+            one.pictures,
+            one.said,
+            one.seconds,
+        )
+        for one in returned.outcomes
+    ]
+    put_table(f"What came back. {returned.notice}", COLUMNS, lines)
+    whole = msgspec.to_builtins(returned)
+    put_table("All", ("", ""), [(k, _told(v)) for k, v in whole.items() if k != "outcomes"])
+
+
+def _tell(written: dict[str, Any], cases_per_s: float, out: Path, json: bool) -> None:
+    shown = {**written, "cases_per_s": round(cases_per_s, 2), "out": str(out)}
+    if json:
+        put_json(shown)
+        return
+    put_table(written["notice"], ("", ""), [(name, _told(value)) for name, value in shown.items()])
+
+
+def _told(value: object) -> object:
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value

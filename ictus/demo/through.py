@@ -1,0 +1,186 @@
+"""Synthetic cases of version 2 through everything: servers, roles, Bot API; and what came back.
+
+The house is one of the demo's kind (a demo ledger, the synthetic model, a local Bot API emulator).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from statistics import median
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.case import Case as Known, PredictionDeclined, PredictionProduced
+from domain.stroke import PREDICTED
+from ictus.cli.errors import INTERRUPTED, OK, PARTIAL
+from ictus.cli.options import tell
+from ictus.demo.clinician import Clinician, Sent
+from ictus.demo.result import percentile
+from ictus.demo.stage import Stage, set_stage
+from ictus.settings import Settings
+from training.synthetic import NOTICE, VERSION
+from training.synthetic.cases import Case
+from training.synthetic.facts import Plan
+from training.synthetic.oracle import oracle_auroc
+from training.synthetic.truth import truth_of
+
+CREW_MAX = 8
+CASES_PER_CLINICIAN = 4
+LOST, UNKNOWN = "no card", "no outcome"
+FATE_SECONDS_MAX, POLL_SECONDS = 60.0, 0.5
+
+Progress = Callable[[int, int], None]
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """One case beside its truth; or, with `hostile`, a file added to it. `said`: the cause answered,
+    `abstained`, a reason why nothing was predicted, `unusable` when ingest took no picture, `no card`;
+    of a hostile file ingest's reason, `ingested`, `no outcome`."""
+
+    code: str | None
+    number: int
+    pictures: int
+    said: str
+    cause: str = ""
+    pattern: str = ""
+    hostile: str | None = None
+    posterior_permille: int | None = None
+    seconds: float | None = None
+
+
+class Returned(Struct, frozen=True, kw_only=True):
+    """What came back of all cases. `right` of `answered`: cases whose cause a model can say."""
+
+    notice: str
+    generator: str
+    house: str
+    mode: str
+    difficulty: float
+    seed: int
+    cases: int
+    pictures: int
+    hostile: int
+    said: dict[str, int]
+    lost: int
+    answered: int
+    right: int
+    oracle_auroc: float
+    p50_s: float
+    p95_s: float
+    outcomes: tuple[Outcome, ...]
+
+
+async def push(
+    plan: Plan, cases: list[Case], settings: Settings, told: Progress
+) -> tuple[int, Returned | None]:
+    """Exit code and what came back: 0 when every case has a card, else 7."""
+    async with AsyncExitStack() as stack:
+        stage = await set_stage(settings, True, stack)
+        tell(f"everything runs in {settings.folder}; {len(cases)} cases are sent")
+        outcomes = await _work(plan, stage, cases, told)
+        returned = _returned(plan, settings, outcomes)
+        return PARTIAL if returned.lost else OK, returned
+    return INTERRUPTED, None
+
+
+async def _work(plan: Plan, stage: Stage, cases: list[Case], told: Progress) -> list[Outcome]:
+    token = await stage.invitation("clinician")
+    size = min(CREW_MAX, -(-len(cases) // CASES_PER_CLINICIAN))
+    crew = [await stage.clinician(number) for number in range(size)]
+    await asyncio.gather(*(one.join(token) for one in crew))
+    done: list[Outcome] = []
+
+    async def shift(clinician: Clinician, share: list[Case]) -> None:
+        for case in share:
+            for outcome in await _sent(plan, stage, clinician, case):
+                done.append(outcome)
+            told(sum(one.hostile is None for one in done), len(cases))
+
+    await asyncio.gather(*(shift(one, cases[at::size]) for at, one in enumerate(crew)))
+    return sorted(done, key=lambda one: (one.number, one.hostile or ""))
+
+
+async def _sent(plan: Plan, stage: Stage, clinician: Clinician, case: Case) -> list[Outcome]:
+    """The pictures of a case as one album; a hostile file is added to the case afterwards."""
+    pictures = [(one.data, one.kind) for one in case.pictures]
+    sent = await clinician.send_pictures(pictures, case.facts.cause)
+    known = await stage.load(sent.case_id) if sent.case_id else None
+    truth = truth_of(plan, case)
+    outcome = Outcome(
+        code=sent.code,
+        number=truth.number,
+        cause=truth.cause,
+        pattern=truth.pattern,
+        pictures=sent.photos,
+        posterior_permille=truth.posterior_permille,
+        said=_said(sent, known),
+        seconds=sent.waited_s,
+    )
+    if case.hostile_file is None or known is None:
+        return [outcome]
+    return [outcome, await _added(stage, clinician, sent, known, case)]
+
+
+async def _added(
+    stage: Stage, clinician: Clinician, sent: Sent, known: Known, case: Case
+) -> Outcome:
+    """A file that is no scan, sent right after the case's answer, and what ingest made of it."""
+    assert case.hostile_file is not None
+    assert sent.case_id is not None
+    name, data = case.hostile_file
+    await clinician.person.document(data, name, "application/octet-stream")
+    return Outcome(
+        code=sent.code,
+        number=case.facts.number,
+        hostile=case.hostile_kind,
+        pictures=1,
+        said=await _fate(stage, sent.case_id, known),
+    )
+
+
+async def _fate(stage: Stage, case: UUID, before: Known) -> str:
+    """Of what was added to a case since."""
+    for _ in range(int(FATE_SECONDS_MAX / POLL_SECONDS)):
+        images = (await stage.load(case)).images
+        new = [image.outcome for item, image in images.items() if item not in before.images]
+        if new and new[0]:
+            return getattr(new[0], "reason", "ingested")
+        await asyncio.sleep(POLL_SECONDS)
+    return UNKNOWN
+
+
+def _said(sent: Sent, known: Known | None) -> str:
+    if sent.code is None:
+        return LOST
+    match known.prediction if known else None:
+        case PredictionProduced(chosen=chosen):
+            return chosen[0] if len(chosen) == 1 else "abstained"
+        case PredictionDeclined(reason=reason):
+            return reason
+    return "unusable"
+
+
+def _returned(plan: Plan, settings: Settings, outcomes: list[Outcome]) -> Returned:
+    seconds = [one.seconds for one in outcomes if one.seconds is not None]
+    answered = [one for one in outcomes if one.said in PREDICTED and one.cause in PREDICTED]
+    return Returned(
+        notice=NOTICE["en"],
+        generator=VERSION,
+        house=str(settings.folder),
+        mode=plan.mode,
+        difficulty=plan.hardness,
+        seed=plan.seed,
+        cases=sum(one.hostile is None for one in outcomes),
+        pictures=sum(one.pictures for one in outcomes),
+        hostile=sum(one.hostile is not None for one in outcomes),
+        said=dict(sorted(Counter(one.said for one in outcomes).items())),
+        lost=sum(one.said in {LOST, UNKNOWN} for one in outcomes),
+        answered=len(answered),
+        right=sum(one.said == one.cause for one in answered),
+        oracle_auroc=round(oracle_auroc(plan), 4),
+        p50_s=round(median(seconds), 2) if seconds else 0.0,
+        p95_s=round(percentile(seconds, 0.95), 2) if seconds else 0.0,
+        outcomes=tuple(outcomes),
+    )

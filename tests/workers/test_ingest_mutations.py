@@ -1,0 +1,149 @@
+"""Files of every type, changed in every way, through confined processes: one outcome each, no death."""
+
+import asyncio
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
+
+from tests.workers.test_ingest_hostile import saved, scan
+from workers.ingest.outcome import Examined, Ingested, Pixels, Refused
+from workers.ingest.sandbox import FAILURES, Child
+from workers.ingest.specimens import dicom_file
+
+Outcome = Ingested | Refused
+Process = Callable[[bytes], Outcome]
+
+SMALL = scan(256, 288)
+GREY = np.asarray(SMALL, np.uint8)
+JPEG_FRAME, JP2_FRAME = (cv2.imencode(suffix, GREY)[1].tobytes() for suffix in (".jpg", ".jp2"))
+SEEDS = [
+    saved(SMALL, "JPEG", quality=60),
+    saved(SMALL.convert("CMYK"), "JPEG", quality=60, progressive=True),
+    saved(SMALL, "PNG"),
+    saved(SMALL.convert("P"), "PNG"),
+    saved(SMALL, "WEBP", quality=60),
+    saved(SMALL, "WEBP", lossless=True),
+    *(
+        (Path(__file__).parents[1] / "data" / name).read_bytes()
+        for name in ("turned.heic", "two.heic")
+    ),
+    dicom_file(GREY, ExplicitVRLittleEndian, WindowCenter=100, WindowWidth=90),
+    dicom_file(GREY, ImplicitVRLittleEndian, PatientName="TESTOV^IVAN"),
+    dicom_file(GREY, RLELossless),
+    dicom_file(GREY, JPEGBaseline8Bit, JPEG_FRAME),
+    dicom_file(GREY, JPEG2000Lossless, JP2_FRAME),
+]
+
+HEADER_BYTES = 600
+EDGES = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+
+places = st.integers(0, 2**20)
+edits = st.one_of(
+    st.tuples(st.just("byte"), places, st.integers(0, 255)),
+    st.tuples(st.just("bit"), places, st.integers(0, 7)),
+    st.tuples(st.just("header"), st.integers(0, HEADER_BYTES), st.sampled_from(EDGES)),
+    st.tuples(st.just("cut"), places, st.just(0)),
+    st.tuples(st.just("drop"), places, st.integers(1, 64)),
+    st.tuples(st.just("repeat"), places, st.integers(1, 4096)),
+    st.tuples(st.just("splice"), places, st.integers(0, len(SEEDS) - 1)),
+)
+
+
+def edited(data: bytes, how: str, place: int, value: int) -> bytes:
+    """One change; places beyond the end count from the start again."""
+    at = place % max(len(data), 1)
+    match how:
+        case "byte":
+            return data[:at] + bytes([value]) + data[at + 1 :]
+        case "bit":
+            return data[:at] + bytes([(data[at] if data else 0) ^ 1 << value]) + data[at + 1 :]
+        case "header":
+            word = struct.pack("<I" if value % 2 else ">I", value)
+            return data[:at] + word + data[at + 4 :]
+        case "cut":
+            return data[:at]
+        case "drop":
+            return data[:at] + data[at + value :]
+        case "repeat":
+            return data[:at] + data[at : at + value] * 2 + data[at + value :]
+        case _:
+            return data[:at] + SEEDS[value][at:]
+
+
+def with_right_checksums(png: bytes) -> bytes:
+    """A PNG's chunks with their CRCs made right, so that changes get past them."""
+    mended, position = png[:8], 8
+    while position + 12 <= len(png):
+        length = min(int.from_bytes(png[position : position + 4], "big"), len(png) - position - 12)
+        body = png[position + 4 : position + 8 + length]
+        mended += struct.pack(">I", length) + body + struct.pack(">I", zlib.crc32(body))
+        position += 12 + length
+    return mended + png[position:]
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> bytes:
+    """A seed after one to six changes."""
+    data = draw(st.sampled_from(SEEDS))
+    for change in draw(st.lists(edits, min_size=1, max_size=6)):
+        data = edited(data, *change)
+    is_png = data.startswith(b"\x89PNG\r\n\x1a\n")
+    return with_right_checksums(data) if is_png and draw(st.booleans()) else data
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Process]:
+    """Both halves of the pipeline in two confined processes that must outlive every file."""
+    loop = asyncio.new_event_loop()
+    reader, looker = (
+        loop.run_until_complete(Child.start(act, cpu_seconds_max=5)) for act in ("read", "look")
+    )
+
+    def answer(data: bytes) -> Outcome:
+        read = loop.run_until_complete(reader.answer(data, 60))
+        assert read not in FAILURES
+        if isinstance(read, Examined):
+            return read.outcome
+        seen = loop.run_until_complete(looker.answer(b"\0" + msgspec.msgpack.encode(read), 60))
+        assert not isinstance(seen, Pixels)
+        assert seen not in FAILURES
+        return seen.outcome
+
+    yield answer
+    for child in (reader, looker):
+        loop.run_until_complete(child.stop())
+    loop.close()
+
+
+def test_the_seeds_themselves_are_pictures(process: Process) -> None:
+    outcomes = [process(data) for data in SEEDS]
+    refused = [one.reason for one in outcomes if isinstance(one, Refused)]
+    assert set(refused) <= {"animated", "text-remains", "text-covers-head"}
+    assert refused.count("animated") == 1
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mutations())
+def test_a_changed_file_gets_one_outcome(process: Process, data: bytes) -> None:
+    assert isinstance(process(data or b"\0"), Ingested | Refused)
+
+
+@pytest.mark.long
+@settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mutations())
+def test_thousands_of_changed_files_get_one_outcome_each(process: Process, data: bytes) -> None:
+    assert isinstance(process(data or b"\0"), Ingested | Refused)

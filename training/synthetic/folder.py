@@ -1,0 +1,154 @@
+"""Many cases on all cores, written into a folder that says what it is."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from multiprocessing import get_context
+from os import cpu_count
+from pathlib import Path
+from typing import Final, TypeVar
+
+import cv2
+import msgspec
+from msgspec import Struct
+
+from training.synthetic import NOTICE, VERSION
+from training.synthetic.cases import case
+from training.synthetic.facts import Plan
+from training.synthetic.oracle import ceiling_auroc, oracle_auroc, pattern_auroc
+from training.synthetic.truth import CASE_FILE, files_of
+
+CASES: Final = "cases"
+MANIFEST_FILE: Final = "manifest.json"
+CHUNK_CASES: Final = 4
+
+Progress = Callable[[int, int], None]
+Made = TypeVar("Made")
+
+
+class Taken(Exception):
+    """The folder holds something already."""
+
+
+class Written(Struct, frozen=True, kw_only=True):
+    """What a folder holds, and what can be known from it at best. `digest`: SHA-256 over every file
+    but this one and the README, case by case: equal plans and libraries give equal digests.
+    AUROC of `oracle`: pattern and atrial fibrillation; `pattern`: the pattern alone; `ceiling`: all
+    that was drawn by cause."""
+
+    notice: str
+    generator: str
+    mode: str
+    difficulty: float
+    seed: int
+    cases: int
+    images: int
+    hostile: int
+    causes: dict[str, int]
+    patterns: dict[str, int]
+    oracle_auroc: float
+    pattern_auroc: float
+    ceiling_auroc: float
+    digest: str
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """Of one case, once its files are written."""
+
+    cause: str
+    pattern: str
+    images: int
+    hostile: bool
+    digest: bytes
+
+
+def write(plan: Plan, count: int, out: Path, processes: int | None, told: Progress) -> Written:
+    """Writes cases 0 to `count` - 1; raises Taken unless `out` is empty or missing."""
+    refuse_taken(out)
+    (out / CASES).mkdir(parents=True, exist_ok=True)
+    done: list[Summary] = []
+    for summary in each(partial(write_case, plan, out), count, processes):
+        done.append(summary)
+        told(len(done), count)
+    written = _written(plan, done)
+    (out / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(written)) + b"\n")
+    (out / "README.md").write_text(_readme(written))
+    return written
+
+
+def refuse_taken(out: Path) -> None:
+    """Raises Taken unless `out` is empty or missing."""
+    if out.exists() and any(out.iterdir()):
+        raise Taken(f"{out} is not empty: choose a folder that is, or remove it first")
+
+
+def write_case(plan: Plan, out: Path, number: int) -> Summary:
+    """One case into its own folder."""
+    made = case(plan, number)
+    folder, digest = out / CASES / f"{number:06d}", sha256()
+    folder.mkdir(exist_ok=True)
+    for name, data in files_of(plan, made).items():
+        (folder / name).write_bytes(data)
+        digest.update(name.encode() + sha256(data).digest())
+    return Summary(
+        cause=made.facts.cause,
+        pattern=made.facts.finding.pattern,
+        images=len(made.pictures),
+        hostile=made.hostile_file is not None,
+        digest=digest.digest(),
+    )
+
+
+def each(make: Callable[[int], Made], count: int, processes: int | None) -> Iterator[Made]:
+    """`make(number)` of every case, in order, whatever the number of processes (None: all cores)."""
+    wanted = min(processes or cpu_count() or 1, count)
+    with _pool(wanted) as pool:
+        yield from pool.map(make, range(count), chunksize=CHUNK_CASES)
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """What was not begun is dropped when its caller stops."""
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), cv2.setNumThreads, (1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _written(plan: Plan, done: list[Summary]) -> Written:
+    return Written(
+        notice=NOTICE["en"],
+        generator=VERSION,
+        mode=plan.mode,
+        difficulty=plan.hardness,
+        seed=plan.seed,
+        cases=len(done),
+        images=sum(one.images for one in done),
+        hostile=sum(one.hostile for one in done),
+        causes=dict(sorted(Counter(one.cause for one in done).items())),
+        patterns=dict(sorted(Counter(one.pattern for one in done).items())),
+        oracle_auroc=round(oracle_auroc(plan), 4),
+        pattern_auroc=round(pattern_auroc(plan), 4),
+        ceiling_auroc=round(ceiling_auroc(plan), 4),
+        digest=sha256(b"".join(one.digest for one in done)).hexdigest(),
+    )
+
+
+def _readme(written: Written) -> str:
+    return f"""# {NOTICE["en"]}
+
+{NOTICE["ru"]}
+
+{written.cases} made-up cases by {written.generator}, mode `{written.mode}`, difficulty \
+{written.difficulty:g}, seed {written.seed}. No patient is in here: heads are formulas, names are \
+fictional and say so. Frequencies were chosen by a developer after published odds ratios; nothing \
+learnt or measured here says anything about patients.
+
+`cases/NNNNNN/` has the files as a clinician would send them, `NN.truth.png` beside each (black
+outside a head, grey head, red acute lesion) and `{CASE_FILE}`. `hostile-*` are files that should be
+refused. Best AUROC from pattern and atrial fibrillation: {written.oracle_auroc:.3f}.
+"""

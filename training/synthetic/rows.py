@@ -1,0 +1,159 @@
+"""Synthetic cases as a dataset for training: every picture through the real ingest, rows as `ictus
+dataset build` makes them."""
+
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from domain.stroke import Cause, Evidence, label_level
+from projections.rows import Row, RowImage, RowLabel
+from training import dataset
+from training.synthetic import NOTICE, VERSION
+from training.synthetic.cases import Case, Picture, case
+from training.synthetic.facts import Plan
+from training.synthetic.folder import Progress, each, refuse_taken
+from training.synthetic.oracle import oracle_auroc, posterior
+from training.synthetic.scan import LESION
+from training.testing.truth import Truth, write_truth
+from workers.ingest.pipeline import PROFILE, Ingested, process
+
+EVIDENCE: Final[dict[Cause, Evidence]] = {
+    "cardioembolic": "ecg",
+    "large-artery": "stenosis",
+    "other-determined": "echo",
+}
+
+
+class Prepared(NamedTuple):
+    """A row, its derivatives by hash, how many of its pictures ingest refused, and what is true."""
+
+    row: Row
+    images: dict[str, bytes]
+    refused: int
+    truth: Truth
+
+
+class Built(Struct, frozen=True, kw_only=True):
+    """A dataset of synthetic cases; cases none of whose pictures ingest takes have no row."""
+
+    notice: str
+    generator: str
+    mode: str
+    difficulty: float
+    seed: int
+    cases: int
+    rows: int
+    images: int
+    images_refused: int
+    oracle_auroc: float
+    root: str
+
+
+def write(plan: Plan, count: int, out: Path, processes: int | None, told: Progress) -> Built:
+    """Writes a dataset of cases 0 to `count` - 1; the same root whatever the number of processes.
+    Raises Taken unless `out` is empty or missing."""
+    refuse_taken(out)
+    rows, truths, images, refused = [], [], 0, 0
+    for done, prepared in enumerate(each(partial(prepare, plan), count, processes), 1):
+        refused += prepared.refused
+        images += len(prepared.row.images)
+        if prepared.images:
+            rows.append(prepared.row)
+            truths.append(prepared.truth)
+            dataset.write_images(out, prepared.images)
+        told(done, count)
+    spec = {**_spec(plan, count), "images_refused": refused}
+    manifest = dataset.write(out, rows, spec)
+    write_truth(out, truths)
+    return Built(
+        notice=NOTICE["en"],
+        generator=VERSION,
+        mode=plan.mode,
+        difficulty=plan.hardness,
+        seed=plan.seed,
+        cases=count,
+        rows=manifest.rows,
+        images=images,
+        images_refused=refused,
+        oracle_auroc=round(oracle_auroc(plan), 4),
+        root=manifest.root,
+    )
+
+
+def prepare(plan: Plan, number: int) -> Prepared:
+    """One case as the dataset builder would have made it from the ledger."""
+    made = case(plan, number)
+    outcomes = [(picture, process(picture.data)) for picture in made.pictures]
+    kept = [(picture, done) for picture, done in outcomes if isinstance(done, Ingested)]
+    images = tuple(_image(picture, done) for picture, done in kept)
+    derivatives = {done.sha256: done.derivative for _, done in kept}
+    shown = {done.sha256: int((picture.truth == LESION).sum()) for picture, done in kept}
+    truth = _truth(plan, made, shown)
+    return Prepared(_row(made, images), derivatives, len(outcomes) - len(kept), truth)
+
+
+def _spec(plan: Plan, count: int) -> dict[str, int | str]:
+    """All that makes the dataset; difficulty and shares in permille, since rows hold no floats."""
+    return {
+        "notice": NOTICE["en"],
+        "generator": VERSION,
+        "mode": plan.mode,
+        "difficulty_permille": round(1000 * plan.hardness),
+        "prevalence_permille": round(1000 * plan.prevalence),
+        "others_permille": round(1000 * plan.others),
+        "seed": plan.seed,
+        "cases": count,
+        "profile": PROFILE,
+        "oracle_auroc_permille": round(1000 * oracle_auroc(plan)),
+    }
+
+
+def _row(made: Case, images: tuple[RowImage, ...]) -> Row:
+    known = made.facts
+    return Row(
+        case=str(known.id),
+        site=known.centre,
+        patient=str(known.id),
+        origin="synthetic",
+        images=images,
+        context={"af": known.af, "age_band": known.age_band, "hypertension": known.hypertension},
+        label=_label(known.cause),
+        split=known.split,
+        events=(),
+    )
+
+
+def _truth(plan: Plan, made: Case, shown: dict[str, int]) -> Truth:
+    chance = posterior(plan, made.facts)
+    return Truth(
+        case=str(made.facts.id),
+        pattern=made.facts.finding.pattern,
+        lesion_ml=round(made.lesion_ml, 2),
+        layout=made.layout,
+        oracle=None if chance is None else round(1000 * chance),
+        lesions=shown,
+    )
+
+
+def _image(picture: Picture, done: Ingested) -> RowImage:
+    return RowImage(
+        sha256=done.sha256,
+        width=done.width,
+        height=done.height,
+        modality=picture.shot.sequence,
+        channel=done.source,
+        profile=PROFILE,
+    )
+
+
+def _label(cause: Cause) -> RowLabel:
+    evidence = (EVIDENCE.get(cause, "clinical"),)
+    return RowLabel(
+        cause=cause,
+        level=label_level(evidence),
+        evidence=evidence,
+        stage="discharge",
+        rater="synthetic",
+    )
