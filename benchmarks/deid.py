@@ -79,6 +79,8 @@ class Scored(Struct):
     over_mask: float
     read: int | None
     """Lines that Tesseract read in the derivative."""
+    warped: bool = False
+    """Whether any pixel is not where it was in the picture."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -143,7 +145,9 @@ def score(asked: tuple[int, int, str]) -> Scored:
         return Scored(kind, name, fates(shot, np.zeros_like(gray), gray), 0.0, None)
     kept = replaced(examined.outcome, examined.heads[0], gray.shape)
     found = read_lines(kept, [line.text for line in shot.lines]) if installed() else None
-    return Scored(kind, "ingested", fates(shot, kept, gray), over_mask(shot, kept, gray), found)
+    moved = bool((kept != gray)[kept > 1].any())
+    price = over_mask(shot, kept, gray)
+    return Scored(kind, "ingested", fates(shot, kept, gray), price, found, moved)
 
 
 def rivals(seed: int, images: int) -> dict[str, dict[str, Any] | None]:
@@ -211,6 +215,9 @@ def summary(images: list[Scored]) -> dict[str, Any]:
         "quarantine_rate": share_of(images, "quarantined"),
         "refused_rate": share_of(images, "refused"),
         "attacker_read_lines": sum(attacks) if attacks else None,
+        "wrong_warps_on_screenshots": sum(
+            image.warped for image in through if image.kind == "screenshot"
+        ),
         "lines": sum(len(image.lines) for image in images),
         "images": len(images),
         "by_size": {name: recalls(through, sizes=sizes) for name, sizes in SIZES.items()},

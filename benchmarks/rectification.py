@@ -4,7 +4,7 @@ python -m benchmarks.rectification [--images 60] [--seed 1] [--json]
 
 Each photo is ingested as it came and as a perfect finder of the screen's corners would hand it on. If the
 truth gains nothing, no finder can; it would only add wrong warps. `fingerprint_bits` is the distance (of
-64 bits) between the largest head of the photo and the same head in the screenshot.
+64 bits) between a head of the photo and the same head in the screenshot.
 """
 
 import argparse
@@ -29,10 +29,10 @@ LOST: Final = 1.0
 
 
 class Ingest(NamedTuple):
-    """What became of one picture, and the fingerprint of its largest head."""
+    """What became of one picture, and the fingerprints of its heads."""
 
     scored: Scored
-    phash: int | None
+    fingerprints: tuple[str, ...] = ()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,18 +86,20 @@ def ingested(shot: Shot, rgb: NDArray[np.uint8]) -> Ingest:
     height, width = gray.shape
     examined = look(Pixels(height, width, rgb.tobytes(), False, {}), profile=NEWEST)
     if not isinstance(examined.outcome, Ingested):
-        return Ingest(Scored("phone", examined.outcome.outcome, [], LOST, None), None)
+        return Ingest(Scored("phone", examined.outcome.outcome, [], LOST, None))
     kept = replaced(examined.outcome, examined.heads[0], gray.shape)
     scored = Scored("phone", "ingested", fates(shot, kept, gray), over_mask(shot, kept, gray), None)
-    return Ingest(scored, int(examined.outcome.phash, 16))
+    return Ingest(scored, examined.outcome.fingerprints)
 
 
 def told(screenshots: list[Ingest], others: list[Ingest]) -> dict[str, Any]:
     """The figures of `benchmarks.deid`, what went through, and how alike the heads still are."""
-    through = [other.scored for other in others if other.phash is not None]
-    pairs = [(one.phash, other.phash) for one, other in zip(screenshots, others, strict=True)]
+    through = [other.scored for other in others if other.scored.outcome == "ingested"]
     bits = [
-        (one ^ other).bit_count() for one, other in pairs if one is not None and other is not None
+        (int(first, 16) ^ int(second, 16)).bit_count()
+        for one, other in zip(screenshots, others, strict=True)
+        if len(one.fingerprints) == len(other.fingerprints)
+        for first, second in zip(one.fingerprints, other.fingerprints, strict=True)
     ]
     return {
         "went_through": len(through),

@@ -36,7 +36,9 @@ def link(
 
 
 def apart(case: str, other: str, *, data: Data = None, json: Json = False) -> None:
-    """Says that two cases are of two patients, though images of theirs are alike.
+    """Says that two cases are of two patients.
+
+    Images of theirs that are near duplicates join them no longer.
 
     Parameters
     ----------

@@ -30,9 +30,10 @@ def reingest(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Has a profile ingest images again, from their kept originals, as new events; repeatable.
+    """Has a profile ingest images again; repeatable.
 
-    Exits 7 when an original is gone or an image failed; what was made before stays.
+    Kept originals are looked at anew; what comes out are new events beside the old. Exits 7 when an
+    original is gone or an image failed; what was made before stays.
 
     Parameters
     ----------

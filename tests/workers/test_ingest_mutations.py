@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -21,11 +21,8 @@ from pydicom.uid import (
 
 from tests.workers.test_ingest_hostile import saved, scan
 from workers.ingest.outcome import Examined, Ingested, Pixels, Refused
-from workers.ingest.sandbox import FAILURES, Child
+from workers.ingest.sandbox import FAILURES, Act, Answer, Child
 from workers.ingest.specimens import dicom_file
-
-Outcome = Ingested | Refused
-Process = Callable[[bytes], Outcome]
 
 SMALL = scan(256, 288)
 GREY = np.asarray(SMALL, np.uint8)
@@ -105,32 +102,47 @@ def mutations(draw: st.DrawFn) -> bytes:
     return with_right_checksums(data) if is_png and draw(st.booleans()) else data
 
 
+class Confined:
+    """Both halves of the pipeline in two processes that must outlive every file."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.children = {act: self.started(act) for act in ("read", "look")}
+
+    def started(self, act: Act) -> Child:
+        return self.loop.run_until_complete(Child.start(act, cpu_seconds_max=5))
+
+    def stop(self) -> None:
+        for child in self.children.values():
+            self.loop.run_until_complete(child.stop())
+        self.loop.close()
+
+    def ask(self, act: Act, message: bytes) -> Answer:
+        """An answer, and no failure; who failed is replaced, so that the file alone is to blame."""
+        answer = self.loop.run_until_complete(self.children[act].answer(message, 60))
+        if answer in FAILURES:
+            self.loop.run_until_complete(self.children[act].stop())
+            self.children[act] = self.started(act)
+        assert answer not in FAILURES
+        return answer
+
+    def process(self, data: bytes) -> Ingested | Refused:
+        read = self.ask("read", data)
+        if isinstance(read, Pixels):
+            read = self.ask("look", b"\0" + msgspec.msgpack.encode(read))
+        assert isinstance(read, Examined)
+        return read.outcome
+
+
 @pytest.fixture(scope="module")
-def process() -> Iterator[Process]:
-    """Both halves of the pipeline in two confined processes that must outlive every file."""
-    loop = asyncio.new_event_loop()
-    reader, looker = (
-        loop.run_until_complete(Child.start(act, cpu_seconds_max=5)) for act in ("read", "look")
-    )
-
-    def answer(data: bytes) -> Outcome:
-        read = loop.run_until_complete(reader.answer(data, 60))
-        assert read not in FAILURES
-        if isinstance(read, Examined):
-            return read.outcome
-        seen = loop.run_until_complete(looker.answer(b"\0" + msgspec.msgpack.encode(read), 60))
-        assert not isinstance(seen, Pixels)
-        assert seen not in FAILURES
-        return seen.outcome
-
-    yield answer
-    for child in (reader, looker):
-        loop.run_until_complete(child.stop())
-    loop.close()
+def confined() -> Iterator[Confined]:
+    both = Confined()
+    yield both
+    both.stop()
 
 
-def test_the_seeds_themselves_are_pictures(process: Process) -> None:
-    outcomes = [process(data) for data in SEEDS]
+def test_the_seeds_themselves_are_pictures(confined: Confined) -> None:
+    outcomes = [confined.process(data) for data in SEEDS]
     refused = [one.reason for one in outcomes if isinstance(one, Refused)]
     assert set(refused) <= {"animated", "text-remains", "text-covers-head"}
     assert refused.count("animated") == 1
@@ -138,12 +150,12 @@ def test_the_seeds_themselves_are_pictures(process: Process) -> None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutations())
-def test_a_changed_file_gets_one_outcome(process: Process, data: bytes) -> None:
-    assert isinstance(process(data or b"\0"), Ingested | Refused)
+def test_a_changed_file_gets_one_outcome(confined: Confined, data: bytes) -> None:
+    assert isinstance(confined.process(data or b"\0"), Ingested | Refused)
 
 
 @pytest.mark.long
 @settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutations())
-def test_thousands_of_changed_files_get_one_outcome_each(process: Process, data: bytes) -> None:
-    assert isinstance(process(data or b"\0"), Ingested | Refused)
+def test_thousands_of_changed_files_get_one_outcome_each(confined: Confined, data: bytes) -> None:
+    assert isinstance(confined.process(data or b"\0"), Ingested | Refused)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from commands.ports import Unavailable
 from training.synth import case
 from workers.ingest.outcome import Examined, Pixels
 from workers.ingest.pipeline import Ingested, Refused, process
@@ -97,6 +98,11 @@ async def test_a_child_that_dies_is_an_outcome() -> None:
     child.process.kill()
     assert await child.answer(PHOTOS[0], 60) == Examined(DECODER_FAILED)
     assert await child.stop() == -signal.SIGKILL
+
+
+async def test_a_child_that_cannot_start_is_told_with_how_to_see_why() -> None:
+    with pytest.raises(Unavailable, match="child look 10 no-profile"):
+        await Child.start("look", cpu_seconds_max=10, profile="no-profile")
 
 
 async def test_an_innocent_photo_survives_the_death_of_its_child() -> None:

@@ -25,9 +25,9 @@ def letters(columns: list[int], level: float, row: int = LINE_ROW) -> NDArray[np
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *parts: NDArray[np.float32]) -> Gray:
-    """Ink in AREA if the net saw these letters, whichever way it looks."""
+    """Ink in AREA if the nets saw these letters."""
     logits = np.max(parts, axis=0)
-    monkeypatch.setattr(text_lines, "both_ways", lambda area: logits)
+    monkeypatch.setattr(text_lines, "agreed", lambda area: logits)
     return text_lines.followed(AREA)
 
 
@@ -62,11 +62,11 @@ def test_a_corridor_slants_as_its_line_does() -> None:
     assert where[97, 70]
 
 
-def test_both_ways_has_the_areas_half_size_and_mirrors_with_it() -> None:
+def test_nets_agree_on_the_mean_of_what_they_see() -> None:
     drawn = screen("test", LAYOUTS["test"]["quarters"], default_rng(2)).canvas[:301, :400]
-    one, other = text_lines.both_ways(drawn), text_lines.both_ways(drawn[:, ::-1].copy())
+    one, other = (text.seen(net, drawn) for net in text_lines.NETS)
     assert one.shape == (151, 200)
-    assert np.allclose(one, other[:, ::-1], atol=1e-3)
+    assert np.allclose(text_lines.agreed(drawn), (one + other) / 2, atol=1e-4)
 
 
 @pytest.mark.parametrize("number", range(6))
@@ -84,5 +84,5 @@ def test_nothing_is_found_where_no_head_is() -> None:
 
 
 def test_a_profile_names_the_nets_of_its_steps() -> None:
-    assert text.stamp(text_lines.NET) in steps_of("ingest-3")
+    assert {text.stamp(net) for net in text_lines.NETS} <= set(steps_of("ingest-3"))
     assert not {text.stamp(net) for net in text.SHA256} & set(steps_of("ingest-1"))

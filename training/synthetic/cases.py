@@ -75,7 +75,7 @@ def case(plan: Plan, number: int) -> Case:
     person = _person(plan, known)
     lesion = coarse_mask(person.acute, person.atlas)
     screens = stream(plan, number, "screens")
-    seen = _look(plan, known, screens)
+    seen = look_of(plan, known, screens)
     shots = choose(lesion, plan.hardness, stream(plan, number, "images"))
     kind = _hostile_kind(plan, number)
     return Case(
@@ -96,11 +96,13 @@ def _person(plan: Plan, known: Facts) -> Person:
     return Person(atlas, acute, old_spots(atlas, rng), known.centre)
 
 
-def _look(plan: Plan, known: Facts, rng: Generator) -> Look:
+def look_of(plan: Plan, known: Facts, rng: Generator) -> Look:
+    """The viewer that a case is looked at in, and how."""
     names, follows = list(LAYOUTS), rng.random() < SHORTCUT_SHARE
     layout, marked = names[rng.integers(len(names))], MARKED_SHARE
     if plan.mode == "shortcut":
-        says_first = (known.cause == PREDICTED[0]) == follows != (known.split == "test")
+        is_true = follows != (known.split == "test")
+        says_first = (known.cause == PREDICTED[0]) == is_true
         layout = SHORTCUT[0 if says_first else 1]
         marked = SHORTCUT_MARKED if says_first else MARKED_SHARE
     return look(known.number, layout, marked, known.centre == NEW_CENTRE, rng)

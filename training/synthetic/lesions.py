@@ -20,6 +20,9 @@ from training.synthetic.territories import (
     Territory,
 )
 
+SURFACE_MM: Final = 2.5
+"""Nothing nearer to the brain's surface is lesion."""
+
 SLAB_MM: Final = 5.0
 """A slice is so thick: what lies within it is seen in it."""
 
@@ -90,7 +93,7 @@ def lesions_of(finding: Finding, atlas: Atlas, rng: Generator) -> tuple[Lesion, 
 def coarse_mask(lesions: tuple[Lesion, ...], atlas: Atlas) -> Mask:
     """Voxels of the brain that hold lesion."""
     inside = deepest(atlas.head, lesions, atlas.coarse) > 0
-    return np.asarray(inside & (atlas.coarse.depth > 1.5))
+    return np.asarray(inside & (atlas.coarse.depth > SURFACE_MM))
 
 
 def _side(rng: Generator) -> Side:

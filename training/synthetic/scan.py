@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training.phantom import SLICE_PIXELS, Place, Plane
 from training.synthetic.facts import NEW_CENTRE
 from training.synthetic.head import Lesion, Tissue, deepest, folds, plane, ring, soft, tissue
-from training.synthetic.lesions import Ellipsoid
+from training.synthetic.lesions import SURFACE_MM, Ellipsoid
 from training.synthetic.territories import Atlas
 
 Sequence = Literal["mri-dwi", "mri-adc", "mri-flair"]
@@ -19,6 +19,7 @@ OUTSIDE, HEAD, LESION = 0, 1, 2
 """What a pixel of a truth map shows."""
 
 OLD_SPOTS_MEAN: Final = 1.2
+SWOLLEN: Final = 0.8
 FOLDED_MM: Final = 2.2
 """How far a lesion's border follows the folds of the cortex."""
 
@@ -86,9 +87,9 @@ def scanned(
     head, contrast = atlas.head, CONTRASTS[sequence]
     place = Place.grid(head, (z,), SLICE_PIXELS)
     fold = folds(head, z)
-    level = _tissue_level(tissue(head, place, fold), contrast)
-    level += np.float32(rng.uniform(*contrast.old)) * soft(deepest(head, old, place))
     share = _acute(atlas, acute, place, fold)
+    level = _tissue_level(tissue(head, place, fold), share, contrast)
+    level += np.float32(rng.uniform(*contrast.old)) * soft(deepest(head, old, place))
     level += np.float32(rng.uniform(*contrast.acute)) * share * (1 + 0.15 * fold)
     seen = plane(level * soft(place.depth, 1.2) + 0.07 * ring(place.depth, -9, 3) + 0.02)
     truth = (place.depth > 0).astype(np.uint8) * HEAD
@@ -96,9 +97,10 @@ def scanned(
     return Slice(_through(SCANNERS[centre], seen[0], rng), truth[0])
 
 
-def _tissue_level(made_of: Tissue, contrast: Contrast) -> Plane:
+def _tissue_level(made_of: Tissue, acute: Plane, contrast: Contrast) -> Plane:
+    """Swollen tissue leaves little room for fluid."""
     level = contrast.white + (contrast.grey - contrast.white) * made_of.grey
-    level = level + (contrast.fluid - level) * made_of.fluid
+    level = level + (contrast.fluid - level) * made_of.fluid * (1 - SWOLLEN * acute)
     return plane(level * (1 - 0.75 * made_of.bone) + made_of.glow)
 
 
@@ -107,7 +109,7 @@ def _acute(atlas: Atlas, lesions: tuple[Lesion, ...], place: Place, fold: Plane)
     if not lesions:
         return np.zeros_like(place.depth)
     inside = deepest(atlas.head, lesions, place) + FOLDED_MM * fold * 0.5
-    return plane(soft(inside, 1.6) * soft(place.depth - 1.5))
+    return plane(soft(inside, 1.6) * soft(place.depth - SURFACE_MM))
 
 
 def _through(scanner: Scanner, level: Plane, rng: Generator) -> Plane:

@@ -187,7 +187,9 @@ class Child:
         except BaseException as error:
             await child.stop()
             if isinstance(error, (TimeoutError, *DIED)):
-                raise Unavailable(f"the process that {WORKS[act]} does not start") from error
+                by_hand = " ".join(("python", *words))
+                told = f"the process that {WORKS[act]} does not start; `{by_hand} < /dev/null` says why"
+                raise Unavailable(told) from error
             raise
         return child
 

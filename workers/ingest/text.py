@@ -18,13 +18,14 @@ from workers.pixels import Box, Gray, heads
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Net = Literal["overlay", "residual"]
+Net = Literal["overlay", "residual", "finer"]
 Read = Callable[[NDArray[np.uint8]], Gray]
 """RGB of an area to its ink (1), half the size (rounded up)."""
 
 SHA256: Final[dict[Net, str]] = {
     "overlay": "ac07b5bc20c9250051e2fc2dbb9c0053c02ae6f11e6ffd897cbc68fcb78c1836",
     "residual": "356c75896a8e1c0e143368d1a2b6ccabee6b3b4cbc5dacc9bda9dfb7bca2a9c4",
+    "finer": "5557192d4f6fe650ad62eaeffc7d51ca7207d6193bc9bb6935185732cea07e3c",
 }
 
 STRIDE: Final = 16

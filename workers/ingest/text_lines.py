@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from workers.ingest import text
 from workers.pixels import Gray
 
-NET: Final[text.Net] = "overlay"
+NETS: Final[tuple[text.Net, ...]] = ("overlay", "finer")
+"""The second was trained on from the first, on faint lines above all."""
 
 FAINT_LOGIT_MIN: Final = -5.0
 """A pixel from this logit on is ink if it lies in the corridor of a line."""
@@ -44,7 +45,7 @@ def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
 
 def followed(area: NDArray[np.uint8]) -> Gray:
     """Ink (1) at half the area's size: certain letters and what follows from them."""
-    logits = both_ways(area)
+    logits = agreed(area)
     ink = text.pieces(logits >= text.INK_LOGIT_MIN, text.SPECK_PX)
     faint = text.pieces(logits >= FAINT_LOGIT_MIN, FAINT_PX)
     for _ in range(ROUNDS_MAX):
@@ -55,11 +56,9 @@ def followed(area: NDArray[np.uint8]) -> Gray:
     return ink
 
 
-def both_ways(area: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The mean of what the net sees in the area and in its mirror image: noise is not the same twice."""
-    even = cv2.copyMakeBorder(area, 0, 0, 0, area.shape[1] % 2, cv2.BORDER_REPLICATE)
-    mirrored = text.seen(NET, np.asarray(even[:, ::-1], np.uint8))[:, ::-1]
-    return np.asarray((text.seen(NET, area) + mirrored) / 2, np.float32)
+def agreed(area: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean of what the nets see: what one of them takes for ink by mistake, the other does not."""
+    return np.asarray(np.mean([text.seen(net, area) for net in NETS], axis=0), np.float32)
 
 
 def corridors(ink: Gray) -> Gray:

@@ -1,0 +1,144 @@
+"""Folders of synthetic cases say what they are, and are the same from any number of processes."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.random import default_rng
+
+from ictus.settings import Settings
+from tests.commandline import Ictus
+from training import dataset
+from training.synthetic import NOTICE, rows
+from training.synthetic.cases import case, look_of
+from training.synthetic.facts import Plan, facts, stream
+from training.synthetic.folder import Taken, write
+from training.synthetic.hostile import HOSTILE, KINDS, LARGE, make
+from training.synthetic.truth import CaseTruth
+from workers.ingest.pipeline import Ingested, Refused, process
+from workers.pixels import load
+
+PLAN = Plan(seed=9, hostile=0.5)
+
+
+def nobody(done: int, of: int) -> None:
+    """Nobody is told how far it is."""
+
+
+def viewer(plan: Plan, number: int) -> tuple[str, bool | None]:
+    """Split, and whether the viewer says what the label says (None: it is neither of the two)."""
+    known = facts(plan, number)
+    layout = look_of(plan, known, stream(plan, number, "screens")).layout
+    says = {"pacs": "cardioembolic", "web": "large-artery"}.get(layout)
+    return known.split, None if says is None else says == known.cause
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_one_process_and_two_write_the_same_bytes(tmp_path: Path) -> None:
+    one = write(PLAN, 5, tmp_path / "one", 1, nobody)
+    two = write(PLAN, 5, tmp_path / "two", 2, nobody)
+    assert one == two
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_folder_says_what_it_is_and_holds_each_file_that_its_truth_names(tmp_path: Path) -> None:
+    written = write(PLAN, 3, tmp_path, 1, nobody)
+    assert all(words in (tmp_path / "README.md").read_text() for words in NOTICE.values())
+    assert json.loads((tmp_path / "manifest.json").read_text())["notice"] == NOTICE["en"]
+    folders = sorted((tmp_path / "cases").iterdir())
+    assert len(folders) == written.cases == 3
+    for folder in folders:
+        truth = msgspec.json.decode((folder / "case.json").read_bytes(), type=CaseTruth)
+        named = {name for one in truth.pictures for name in (one.file, one.truth)}
+        named |= {truth.hostile.file} if truth.hostile else set()
+        assert named | {"case.json"} == {file.name for file in folder.iterdir()}
+        assert truth.notice == NOTICE["en"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    for make_one in (write, rows.write):
+        with pytest.raises(Taken, match="not empty"):
+            make_one(PLAN, 1, tmp_path, 1, nobody)
+    assert contents(tmp_path) == {"mine.txt": b"mine"}
+
+
+def test_a_dataset_of_cases_is_one_that_training_reads(tmp_path: Path) -> None:
+    built = rows.write(Plan(seed=9, others=0.3), 6, tmp_path, 2, nobody)
+    data = dataset.read(tmp_path)
+    assert built.root == data.manifest.root
+    assert data.manifest.spec["notice"] == NOTICE["en"]
+    assert sum(len(row.images) for row in data.rows) == built.images
+    known = {str(one.id): one for one in (facts(Plan(seed=9, others=0.3), n) for n in range(6))}
+    for row in data.rows:
+        assert row.label is not None
+        assert (row.label.cause, row.split) == (known[row.case].cause, known[row.case].split)
+        assert row.origin == "synthetic"
+    alone = {rows.prepare(Plan(seed=9, others=0.3), n).row.case for n in range(6)}
+    assert {row.case for row in data.rows} <= alone
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in LARGE])
+def test_what_is_no_scan_gets_one_typed_outcome(kind: str) -> None:
+    name, data = make(kind, default_rng(1))
+    outcome = process(data)
+    assert isinstance(outcome, Ingested | Refused)
+    assert make(kind, default_rng(1)) == (name, data)
+    if kind in HOSTILE:
+        assert isinstance(outcome, Refused)
+
+
+def test_a_file_can_be_more_than_a_messenger_lets_bots_fetch() -> None:
+    assert len(make("too-many-bytes", default_rng(1)).data) > 20 * 2**20
+
+
+def test_the_viewer_gives_the_label_away_in_shortcut_and_lies_in_the_test_split() -> None:
+    plan = Plan(mode="shortcut", seed=9)
+    told = [viewer(plan, number) for number in range(600)]
+    share = {
+        part: np.mean([agrees for split, agrees in told if split == part])
+        for part in ("train", "validation", "test")
+    }
+    assert share == pytest.approx({"train": 0.9, "validation": 0.9, "test": 0.1}, abs=0.1)
+
+
+def test_in_other_modes_the_viewer_says_nothing() -> None:
+    agreed = [viewer(Plan(mode="realistic", seed=9), number)[1] for number in range(800)]
+    assert 0.4 < np.mean([one for one in agreed if one is not None]) < 0.6
+
+
+def test_the_shortcut_is_still_seen_after_ingest_has_blanked_all_but_heads() -> None:
+    plan = Plan(mode="shortcut", seed=9)
+    bright: dict[str, list[float]] = {"pacs": [], "web": []}
+    for number in range(24):
+        made = case(plan, number)
+        picture = made.pictures[0]
+        outcome = process(picture.data) if picture.channel == "screenshot" else None
+        if isinstance(outcome, Ingested):
+            grey = load(outcome.derivative)
+            bright[made.layout].append(np.median(grey[grey > 20]))
+    assert min(len(one) for one in bright.values()) >= 3
+    wins = np.mean([a < b for a in bright["pacs"] for b in bright["web"]])
+    assert wins > 0.8
+
+
+def test_the_command_makes_cases_and_says_that_they_are_not_clinically_valid(
+    tmp_path: Path,
+) -> None:
+    ictus = Ictus(Settings(folder=tmp_path))
+    words = ("synth", "--cases", "2", "--mode", "easy", "--seed", "4", "--out", "made")
+    told = ictus.json(*words)
+    assert told["notice"] == NOTICE["en"]
+    assert told["oracle_auroc"] == 1.0
+    assert told["cases_per_s"] > 0
+    assert (tmp_path / "made" / "README.md").is_file()
+    again = ictus(*words)
+    assert again.returncode == 5
+    assert NOTICE["en"] in again.stderr
+    assert ictus("synth", "--cases", "2").returncode == 2
+    assert ictus("synth", "--cases", "2", "--mode", "hard", "--out", "x").returncode == 2
