@@ -10,10 +10,12 @@ import msgspec
 
 from commands.ports import Missing
 from domain.case import Reason
+from domain.stroke import Modality
 from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Technical, Warned
 from workers.ingest.pipeline import PROFILE
 from workers.ingest.sandbox import Sandbox
 from workers.ingest.sniff import EXTRAS, IMAGE_BYTES_MAX, can_read
+from workers.modalities import coaching_key
 from workers.pixels import Box
 from workers.texts import LANGUAGES, plainly
 
@@ -25,6 +27,10 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     reason: Reason | None = None
     detected: Detected | None = None
+    modality: Modality | None = None
+    """What a refused picture was recognised as."""
+    sequences: tuple[Modality, ...] = ()
+    """What each head was recognised as."""
     coaching: Mapping[str, str] = {}
     """Language to what its sender would be told."""
     hint: str | None = None
@@ -112,14 +118,15 @@ def _beginning(file: Path) -> bytes:
 def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected:
     cpu_ms = {step: spent / 1000 for step, spent in examined.cpu_us.items()}
     match examined.outcome:
-        case Refused(outcome=outcome, reason=reason, detected=detected):
+        case Refused(outcome=outcome, reason=reason, detected=detected, modality=modality):
             return Inspected(
                 file=str(file),
                 outcome=outcome,
                 reason=reason,
                 detected=detected,
+                modality=modality,
                 cpu_ms=cpu_ms,
-                coaching=_told(reason),
+                coaching=_told(reason, modality),
                 hint=_hint(detected),
             )
         case Ingested() as kept:
@@ -127,6 +134,7 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 file=str(file),
                 outcome="ingested",
                 heads=examined.heads,
+                sequences=kept.sequences,
                 text=examined.text,
                 source=kept.source,
                 quality=kept.quality,
@@ -143,8 +151,8 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
             )
 
 
-def _told(reason: Reason) -> dict[str, str]:
-    return {language: plainly(language, f"rejected-{reason}") for language in LANGUAGES}
+def _told(reason: Reason, modality: Modality | None = None) -> dict[str, str]:
+    return {language: plainly(language, coaching_key(reason, modality)) for language in LANGUAGES}
 
 
 def _hinted(warnings: Iterable[Warned]) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from io import BytesIO
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from msgspec.structs import replace
@@ -124,10 +125,10 @@ class Given:
         await self.on(case, submitted)
         return submitted.item
 
-    async def ingested(self, case: UUID) -> None:
-        """Every waiting image turns out usable."""
+    async def ingested(self, case: UUID, **said: Any) -> None:
+        """Every waiting image turns out usable; `said` of it instead of what is usual."""
         for item in (await self.state(case)).waiting:
-            await self.on(case, self._ingested(case, item))
+            await self.on(case, replace(self._ingested(case, item), **said))
 
     async def rejected(self, case: UUID, reason: cases.Reason = "truncated") -> None:
         """Every waiting image turns out unusable."""

@@ -25,6 +25,7 @@ from domain.stroke import PREDICTED, Cause
 from workers.inference.bundles import unpacked
 from workers.inference.classifier import Classifier, NothingToSee, Prediction
 from workers.inference.schedule import DUE_ROOT
+from workers.modalities import serves
 from workers.reactor import Done, Ignored, Outcome
 
 ROLE = "inference"
@@ -77,15 +78,18 @@ class Inference:
         self, case_id: UUID, case: Case, model_id: UUID, model: Model
     ) -> PredictionEvent:
         classifier = await self._classifier(model)
+        fit = {image.derivative for image in case.usable if serves(image.sequences, TASK)}
         images = [
             await objects.fetch(self._blobs, self._books.vault, case_id, digest)
             for digest in case.inputs
+            if digest in fit
         ]
         try:
             predicted = await asyncio.to_thread(classifier.predict, images, af=case.af)
         except NothingToSee:
             return _declined(case, model_id, "out-of-distribution")
         assert model.registered is not None
+        attention = iter(predicted.attention_permille)
         return PredictionProduced(
             task=TASK,
             inputs=case.inputs,
@@ -93,7 +97,7 @@ class Inference:
             ranked=predicted.ranked,
             chosen=_chosen(predicted),
             interval=predicted.interval_permille,
-            attention=predicted.attention_permille,
+            attention=tuple(next(attention) if digest in fit else 0 for digest in case.inputs),
             model=model_id,
             model_sha256=model.registered.sha256,
             role=model.role or "",

@@ -31,6 +31,7 @@ class Keeping(NamedTuple):
                 reason=outcome.reason,
                 profile=self.profile,
                 original=plain(original),
+                modality=outcome.modality,
             )
         await self._store(case, outcome.derivative)
         return self._ingested(image, outcome, original)
@@ -52,6 +53,7 @@ class Keeping(NamedTuple):
             quality=dict(made.quality),
             warnings=tuple(made.warnings),
             fingerprints=made.fingerprints,
+            sequences=made.sequences,
         )
 
     async def _store(self, case: UUID, data: bytes, folder: str = "") -> str:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.stroke import Modality
 from workers.ingest.outcome import Source, Technical, Warned
 from workers.pixels import Box, Gray
 
@@ -37,6 +38,8 @@ class Sheet(msgspec.Struct):
     """The derivative's pixels: 0 is blanked, anatomy, and text blanked on it, at least 1."""
     heads: tuple[Box, ...] = ()
     """Boxes in `kept`, in reading order."""
+    sequences: tuple[Modality, ...] = ()
+    """What each head was recognised as."""
     quality: dict[str, int] = {}
     warnings: tuple[Warned, ...] = ()
     phash: str = ""

@@ -6,14 +6,13 @@ one blanks, the other, of another shape and seed, looks whether anything is left
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.ingest.session import load
 from workers.pixels import Box, Gray, heads
 
 if TYPE_CHECKING:
@@ -55,10 +54,6 @@ LINE_PX_MAX: Final = 40
 LEFT_LOGIT_MIN: Final = 0.0
 LEFT_PX_MIN: Final = 30
 """The second net speaks up from so much certain ink in one piece (at half size)."""
-
-
-class BadNet(Exception):
-    """A net's file is not the one this version was tested with."""
 
 
 def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
@@ -169,16 +164,5 @@ def stamp(net: Net) -> str:
 
 @cache
 def session(net: Net) -> "InferenceSession":
-    """The net, on one thread, so that any machine's threads give the same bits."""
-    from onnxruntime import InferenceSession, SessionOptions
-
-    model = (files("workers.ingest") / "nets" / f"{net}.onnx").read_bytes()
-    if sha256(model).hexdigest() != SHA256[net]:
-        raise BadNet(f"{net}.onnx is not the one that belongs to this version")
-    options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = (
-        False  # every picture has a new size
-    )
-    options.log_severity_level = 3
-    return InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    """The net, loaded once."""
+    return load(net, SHA256[net])
