@@ -17,7 +17,7 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing ictus and its tools into $(VENV) (once)" >&2
-	@$(BIN)/python -m pip install --quiet --editable '.[local,cpu,train,fonts,dev]' >&2
+	@$(BIN)/python -m pip install --quiet --editable '.[local,cpu,heic,dicom,train,fonts,dev]' >&2
 	@touch $@ $(VENV)/.run
 
 demo: $(VENV)/.run

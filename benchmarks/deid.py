@@ -1,6 +1,7 @@
 """How much burnt-in text survives ingest, glyph by glyph, and how much anatomy pays for it.
 
-python -m benchmarks.deid [--lines 1000] [--seed 1] [--peer-images 24] [--json]
+python -m benchmarks.deid [--lines 1000] [--seed 1] [--peer-images 24]
+    [--profile ingest-3] [--json]
 
 Screens of six made-up viewers, in fonts and layouts that nothing was trained or tuned on, are sent as a
 screenshot, through a messenger, and as a phone photo; needs the extra `fonts`. A line is gone when 98 %
@@ -31,7 +32,7 @@ from training.overlays.fonts import NotInstalled
 from training.overlays.viewers import LAYOUTS, Shot, screen
 from training.overlays.writing import Line
 from workers.ingest.outcome import Ingested, Pixels
-from workers.ingest.pipeline import PROFILE, look, read
+from workers.ingest.pipeline import LOOKING, NEWEST, look, named, read
 from workers.pixels import load
 
 COVERED: Final = 0.98
@@ -78,6 +79,8 @@ class Scored(Struct):
     over_mask: float
     read: int | None
     """Lines that Tesseract read in the derivative."""
+    warped: bool = False
+    """Whether any pixel is not where it was in the picture."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,12 +88,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lines", type=int, default=1000, help="planted lines, at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--peer-images", type=int, default=24, help="images for the peers, at most")
+    parser.add_argument("--profile", choices=tuple(LOOKING), default=NEWEST)
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
     try:
-        images = list(scored(given.lines, given.seed))
+        images = list(scored(given.lines, given.seed, given.profile))
         some = min(given.peer_images, len(images))
-        outcome = {**summary(images), "peers": rivals(given.seed, some)}
+        outcome = {
+            **summary(images),
+            "profile": named(given.profile),
+            "peers": rivals(given.seed, some),
+        }
     except NotInstalled as missing:
         sys.stderr.write(f"{missing}\n")
         raise SystemExit(UNAVAILABLE) from None
@@ -99,13 +107,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps(outcome))
 
 
-def scored(lines: int, seed: int) -> Iterator[Scored]:
+def scored(lines: int, seed: int, profile: str) -> Iterator[Scored]:
     """Images in the order of their numbers until they hold so many lines, on all processors."""
     planted, batch = 0, 4 * (cpu_count() or 1)
     numbers = count()
     with ProcessPoolExecutor(cpu_count(), get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
         while planted < lines:
-            for each in pool.map(score, [(seed, number) for number in islice(numbers, batch)]):
+            for each in pool.map(
+                score, [(seed, number, profile) for number in islice(numbers, batch)]
+            ):
                 if planted < lines:
                     planted += len(each.lines)
                     yield each
@@ -123,10 +133,11 @@ def received(seed: int, number: int) -> tuple[camera.Kind, Shot, Pixels]:
     return kind, Shot(canvas, heads, ink, drawn.lines), pixels
 
 
-def score(numbered: tuple[int, int]) -> Scored:
+def score(asked: tuple[int, int, str]) -> Scored:
     """Draws, sends and ingests one image, and looks at what is left."""
-    kind, shot, pixels = received(*numbered)
-    examined = look(pixels)
+    seed, number, profile = asked
+    kind, shot, pixels = received(seed, number)
+    examined = look(pixels, profile=profile)
     gray = np.asarray(cv2.cvtColor(pixels.array(), cv2.COLOR_RGB2GRAY), np.uint8)
     if not isinstance(examined.outcome, Ingested):
         refused = examined.outcome
@@ -134,7 +145,9 @@ def score(numbered: tuple[int, int]) -> Scored:
         return Scored(kind, name, fates(shot, np.zeros_like(gray), gray), 0.0, None)
     kept = replaced(examined.outcome, examined.heads[0], gray.shape)
     found = read_lines(kept, [line.text for line in shot.lines]) if installed() else None
-    return Scored(kind, "ingested", fates(shot, kept, gray), over_mask(shot, kept, gray), found)
+    moved = bool((kept != gray)[kept > 1].any())
+    price = over_mask(shot, kept, gray)
+    return Scored(kind, "ingested", fates(shot, kept, gray), price, found, moved)
 
 
 def rivals(seed: int, images: int) -> dict[str, dict[str, Any] | None]:
@@ -202,9 +215,11 @@ def summary(images: list[Scored]) -> dict[str, Any]:
         "quarantine_rate": share_of(images, "quarantined"),
         "refused_rate": share_of(images, "refused"),
         "attacker_read_lines": sum(attacks) if attacks else None,
+        "wrong_warps_on_screenshots": sum(
+            image.warped for image in through if image.kind == "screenshot"
+        ),
         "lines": sum(len(image.lines) for image in images),
         "images": len(images),
-        "profile": PROFILE,
         "by_size": {name: recalls(through, sizes=sizes) for name, sizes in SIZES.items()},
         "by_script": {name: recalls(through, script=name) for name in ("latin", "cyrillic")},
         "by_kind": {

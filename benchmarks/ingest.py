@@ -1,10 +1,10 @@
 """What de-identifying one 1280-px image costs, step by step, beside the decoder alone and full OCR.
 
-python -m benchmarks.ingest [--images 100] [--seed 1] [--json]
+python -m benchmarks.ingest [--images 100] [--seed 1] [--profile ingest-3] [--json]
 
 Costs are processor time on one thread; waiting is measured with two images under way at a time, through
-the confined processes. The peers find text anywhere in the picture: PP-OCR's detector, and Tesseract,
-which stands for pipelines that read all text (null where not installed).
+the confined processes (in the profile of new images). The peers find text anywhere in the picture:
+PP-OCR's detector, and Tesseract, which stands for pipelines that read all text (null where not installed).
 """
 
 import argparse
@@ -31,7 +31,7 @@ from training.overlays import camera
 from training.overlays.viewers import LAYOUTS, Layout, screen
 from workers.ingest.decode import decode
 from workers.ingest.outcome import Pixels
-from workers.ingest.pipeline import PROFILE, look, read
+from workers.ingest.pipeline import LOOKING, NEWEST, look, named, process, read
 from workers.ingest.sandbox import Sandbox
 from workers.ingest.sniff import sniff
 
@@ -44,15 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", choices=tuple(LOOKING), default=NEWEST)
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     files = drawn(given.images, given.seed)
     outcome = {
-        **costs(files),
+        **costs(files, given.profile),
         **asyncio.run(waits(files)),
         **rivals(files),
-        "profile": PROFILE,
+        "profile": named(given.profile),
     }
     if not given.json:
         show(
@@ -73,15 +74,15 @@ def _file(layout: Layout, number: int, seed: int) -> bytes:
     return camera.file_of(kind, camera.shrunk(canvas, [])[0], rng)
 
 
-def costs(files: list[bytes]) -> dict[str, Any]:
+def costs(files: list[bytes], profile: str) -> dict[str, Any]:
     """Processor time of each step and of all, beside that of the decoder alone."""
     spent: defaultdict[str, list[float]] = defaultdict(list)
     for data in files:
         pixels = read(data)
         assert isinstance(pixels, Pixels)
-        for step, microseconds in look(pixels).cpu_us.items():
+        for step, microseconds in look(pixels, profile=profile).cpu_us.items():
             spent[step].append(microseconds / 1000)
-    whole = cpu_ms(look_at, files)
+    whole = cpu_ms(lambda data: process(data, profile), files)
     alone = cpu_ms(lambda data: decode(data, sniff(data)), files)
     return {
         "images": len(files),
@@ -90,13 +91,6 @@ def costs(files: list[bytes]) -> dict[str, Any]:
         "decode_limit_per_s": round(1000 / alone, 1),
         "by_step_cpu_ms": {step: round(mean(times), 2) for step, times in spent.items()},
     }
-
-
-def look_at(data: bytes) -> None:
-    """Both halves of the pipeline."""
-    pixels = read(data)
-    if isinstance(pixels, Pixels):
-        look(pixels)
 
 
 def cpu_ms(act: Callable[[bytes], object], files: list[bytes]) -> float:

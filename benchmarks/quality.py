@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from benchmarks.measuring import show
 from training.overlays.camera import file_of, photographed
 from training.synth import case
+from workers.duplicates import bits_apart
 from workers.ingest import anatomy
 from workers.ingest.outcome import Ingested, Pixels, Refused
 from workers.ingest.pipeline import LOOKING, look, read
 
 Canvas = NDArray[np.uint8]
-NEAR_BITS_MAX: Final = 6
 
 
 def out_of_focus(canvas: Canvas, rng: Generator) -> Canvas:
@@ -44,7 +44,7 @@ def underexposed(canvas: Canvas, rng: Generator) -> Canvas:
 
 
 def overexposed(canvas: Canvas, rng: Generator) -> Canvas:
-    return np.clip(canvas * rng.uniform(4, 6), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(canvas * rng.uniform(4, 6), 0, 255), np.uint8)
 
 
 def behind_a_lamp(canvas: Canvas, rng: Generator) -> Canvas:
@@ -156,7 +156,7 @@ def prints_of(outcome: Ingested | Refused) -> tuple[int, ...]:
 
 
 def near(one: Iterable[int], other: Sequence[int]) -> bool:
-    return any((a ^ b).bit_count() <= NEAR_BITS_MAX for a in one for b in other)
+    return any(bits_apart(a, b) is not None for a in one for b in other)
 
 
 def summary(found: Sequence[Seen], profile: str) -> dict[str, Any]:

@@ -133,6 +133,27 @@ async def link(
     return await transact_all(books, request, [Target(CASE, case), Target(CASE, other)], decide)
 
 
+async def tell_apart(
+    books: Books, request: Request, case: UUID, other: UUID, by: UUID | None = None
+) -> bool:
+    """Two cases of two patients. Raises SameCase, NoSuchCase, NotYours, IsErased, Refused."""
+    if case == other:
+        raise SameCase
+
+    def decide(one: Case, two: Case) -> list[list[cases.CaseEvent]]:
+        return [cases.tell_apart(one, other, by), cases.tell_apart(two, case, by)]
+
+    return await transact_all(books, request, [Target(CASE, case), Target(CASE, other)], decide)
+
+
+async def record_near_duplicates(
+    books: Books, request: Request, case: UUID, found: cases.NearDuplicatesFound
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.record_near_duplicates(state, found)
+    )
+
+
 async def withdraw(
     books: Books,
     request: Request,
@@ -165,6 +186,14 @@ async def record_ingestion(
 ) -> bool:
     return await transact(
         books, request, CASE, case, lambda state: cases.record_ingestion(state, outcome)
+    )
+
+
+async def record_reingestion(
+    books: Books, request: Request, case: UUID, outcome: cases.Ingestion
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.record_reingestion(state, outcome)
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
+
 from commands.ports import Blobs
 from commands.register import Register
 from commands.transact import Books, transact
@@ -24,8 +26,9 @@ async def register(
     request: Request,
     registered: models.Registered,
     files: Mapping[str, bytes],
+    tested: models.Tested | None = None,
 ) -> bool:
-    """Stores a checked bundle's files and registers it."""
+    """Stores a checked bundle's files, registers it, and says how it did in the test it carries."""
     for name, data in files.items():
         await blobs.put(bundle_key(registered.manifest_sha256, name), data)
     return await transact(
@@ -33,7 +36,7 @@ async def register(
         request,
         MODEL,
         model_id(registered.manifest_sha256),
-        lambda state: models.register(state, registered),
+        lambda state: _registered_and_tested(state, registered, tested),
     )
 
 
@@ -43,6 +46,16 @@ async def promote(books: Books, request: Request, model: UUID, role: ModelRole) 
     return await transact(
         books, request, MODEL, model, lambda state: models.promote(state, role, origin)
     )
+
+
+def _registered_and_tested(
+    state: Model, registered: models.Registered, tested: models.Tested | None
+) -> list[models.ModelEvent]:
+    known = replace(state, registered=registered)
+    return [
+        *models.register(state, registered),
+        *(models.record_test(known, tested) if tested else []),
+    ]
 
 
 async def retire(books: Books, request: Request, model: UUID, reason: str) -> bool:

@@ -47,5 +47,10 @@ class Exhausted(Refused):
     """This invitation was used up or has expired: ask for a new one."""
 
 
+class NotPassed(Refused):
+    """No passing test of this model is known: `ictus model test FOLDER --dataset DIR`, then
+    `ictus model register FOLDER`, which takes the report along."""
+
+
 class NotHere(Refused):
     """A synthetic demo model answers only in ledgers that `ictus demo` created."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.errors import NotHere, Refused
+from domain.errors import NotHere, NotPassed, Refused
 from domain.happened import Happened
 
 NAME = "model"
@@ -32,6 +32,17 @@ class Registered(Happened, frozen=True, tag="model.registered.v1"):
     synthetic: bool
 
 
+class Tested(Happened, frozen=True, tag="model.tested.v1"):
+    """It was measured on a split of a dataset and held to limits; `figures` are in permille."""
+
+    dataset_root: str
+    split: str
+    acceptance_sha256: str
+    report_sha256: str
+    passed: bool
+    figures: dict[str, int]
+
+
 class Promoted(Happened, frozen=True, tag="model.promoted.v1"):
     role: ModelRole
 
@@ -40,7 +51,7 @@ class Retired(Happened, frozen=True, tag="model.retired.v1"):
     reason: str
 
 
-ModelEvent = Registered | Promoted | Retired
+ModelEvent = Registered | Tested | Promoted | Retired
 
 
 # State
@@ -48,6 +59,7 @@ ModelEvent = Registered | Promoted | Retired
 
 class Model(Struct, frozen=True):
     registered: Registered | None = None
+    tested: Tested | None = None
     role: ModelRole | None = None
 
     @property
@@ -59,6 +71,8 @@ def evolve(model: Model, event: ModelEvent, event_id: UUID) -> Model:
     match event:
         case Registered():
             return replace(model, registered=event)
+        case Tested():
+            return replace(model, tested=event)
         case Promoted():
             return replace(model, role=event.role)
         case Retired():
@@ -74,14 +88,23 @@ def register(model: Model, registered: Registered) -> list[ModelEvent]:
     return [] if model.registered else [registered]
 
 
+def record_test(model: Model, tested: Tested) -> list[ModelEvent]:
+    if model.registered is None:
+        raise Refused("This model is not registered: `ictus model register FOLDER` first.")
+    return [] if model.tested == tested else [tested]
+
+
 def promote(model: Model, role: ModelRole, ledger_origin: str) -> list[ModelEvent]:
-    """A synthetic model may only be `demo`, and `demo` answers only in ledgers made by the demo."""
+    """A synthetic model may only be `demo`, and `demo` answers only in ledgers made by the demo; none
+    answers that has not passed its test."""
     if model.registered is None:
         raise Refused("This model is not registered: `ictus model register FOLDER` first.")
     if model.registered.synthetic and role != "demo":
         raise Refused("A model trained on synthetic cases may only be promoted to the role `demo`.")
     if role == "demo" and ledger_origin != "demo":
         raise NotHere
+    if model.tested is None or not model.tested.passed:
+        raise NotPassed
     return [] if model.role == role else [Promoted(role=role)]
 
 

@@ -16,7 +16,9 @@ Evidence = Literal["ecg", "echo", "stenosis", "clinical"]
 Stage = Literal["admission", "discharge", "follow-up"]
 Confidence = Literal["evident", "probable", "possible"]
 Answer = Literal["yes", "no", "unknown"]
-Modality = Literal["mri", "mri-dwi", "mri-adc", "mri-flair", "mri-t1", "mri-t2"]
+Modality = Literal[
+    "mri", "mri-dwi", "mri-adc", "mri-flair", "mri-t1", "mri-t2", "ct", "ecg", "report"
+]
 
 CAUSES: tuple[Cause, ...] = (
     "large-artery",
@@ -30,6 +32,7 @@ CAUSES: tuple[Cause, ...] = (
 )
 ANSWERS: tuple[Answer, ...] = ("yes", "no", "unknown")
 MODALITIES: tuple[Modality, ...] = ("mri", "mri-dwi", "mri-adc", "mri-flair", "mri-t1", "mri-t2")
+"""What is used so far, and so may be declared; `workers.modalities` says what is done with each."""
 STAGES: tuple[Stage, ...] = ("admission", "discharge", "follow-up")
 CONFIDENCES: tuple[Confidence, ...] = ("evident", "probable", "possible")
 PREDICTED: tuple[Cause, ...] = ("cardioembolic", "large-artery")

@@ -57,6 +57,16 @@ def key_file(settings: Settings) -> Path:
     return settings.folder / "dataset" / "signing.key"
 
 
+def spec_of(file: Path | None) -> Spec:
+    """Raises BadProfile for one that names a profile which never was, msgspec.ValidationError."""
+    spec = load_spec(file) if file else Spec()
+    if spec.profile:
+        from ictus.reingest import must_be_a_profile
+
+        must_be_a_profile(spec.profile)
+    return spec
+
+
 async def build_dataset(
     house: House,
     out: Path,
@@ -69,7 +79,7 @@ async def build_dataset(
 ) -> Manifest:
     """The new folder `out`, signed, whose rows' events are proved by the witness's checkpoint if a
     witness sees the last one within half a minute. Raises Refused, Damaged, Unavailable."""
-    spec = load_spec(spec_file) if spec_file else Spec()
+    spec = spec_of(spec_file)
     with progress("reading the ledger") as told:
         dataset = await _folded(house, spec, as_of, hands, told)
 

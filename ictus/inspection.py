@@ -10,10 +10,12 @@ import msgspec
 
 from commands.ports import Missing
 from domain.case import Reason
-from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Warned
+from domain.stroke import Modality
+from workers.ingest.outcome import Detected, Examined, Ingested, Refused, Technical, Warned
 from workers.ingest.pipeline import PROFILE
 from workers.ingest.sandbox import Sandbox
-from workers.ingest.sniff import IMAGE_BYTES_MAX
+from workers.ingest.sniff import EXTRAS, IMAGE_BYTES_MAX, can_read
+from workers.modalities import coaching_key
 from workers.pixels import Box
 from workers.texts import LANGUAGES, plainly
 
@@ -25,8 +27,14 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     reason: Reason | None = None
     detected: Detected | None = None
+    modality: Modality | None = None
+    """What a refused picture was recognised as."""
+    sequences: tuple[Modality, ...] = ()
+    """What each head was recognised as."""
     coaching: Mapping[str, str] = {}
     """Language to what its sender would be told."""
+    hint: str | None = None
+    """What to install so that files of this type are read."""
     heads: tuple[Box, ...] = ()
     text: tuple[Box, ...] = ()
     """Where text was blanked on the heads."""
@@ -40,6 +48,8 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     pixels: str | None = None
     phash: str | None = None
     fingerprints: tuple[str, ...] = ()
+    technical: Technical = {}
+    """How a DICOM frame was acquired."""
     cpu_ms: Mapping[str, float] = {}
     """Milliseconds of processor time by step."""
     beside: str | None = None
@@ -108,20 +118,23 @@ def _beginning(file: Path) -> bytes:
 def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected:
     cpu_ms = {step: spent / 1000 for step, spent in examined.cpu_us.items()}
     match examined.outcome:
-        case Refused(outcome=outcome, reason=reason, detected=detected):
+        case Refused(outcome=outcome, reason=reason, detected=detected, modality=modality):
             return Inspected(
                 file=str(file),
                 outcome=outcome,
                 reason=reason,
                 detected=detected,
+                modality=modality,
                 cpu_ms=cpu_ms,
-                coaching=_told(reason),
+                coaching=_told(reason, modality),
+                hint=_hint(detected),
             )
         case Ingested() as kept:
             return Inspected(
                 file=str(file),
                 outcome="ingested",
                 heads=examined.heads,
+                sequences=kept.sequences,
                 text=examined.text,
                 source=kept.source,
                 quality=kept.quality,
@@ -132,13 +145,14 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 pixels=kept.pixel_sha256,
                 phash=kept.phash,
                 fingerprints=kept.fingerprints,
+                technical=examined.technical,
                 cpu_ms=cpu_ms,
                 beside=str(beside) if beside else None,
             )
 
 
-def _told(reason: Reason) -> dict[str, str]:
-    return {language: plainly(language, f"rejected-{reason}") for language in LANGUAGES}
+def _told(reason: Reason, modality: Modality | None = None) -> dict[str, str]:
+    return {language: plainly(language, coaching_key(reason, modality)) for language in LANGUAGES}
 
 
 def _hinted(warnings: Iterable[Warned]) -> dict[str, tuple[str, ...]]:
@@ -148,9 +162,16 @@ def _hinted(warnings: Iterable[Warned]) -> dict[str, tuple[str, ...]]:
     }
 
 
+def _hint(detected: Detected | None) -> str | None:
+    if detected is None or detected not in EXTRAS or can_read(detected):
+        return None
+    return f"pip install 'ictus[{detected}]'"
+
+
 def rows(found: Iterable[Inspected]) -> Iterator[tuple[str, str, str, str]]:
     """File, outcome, why or how good, and seconds: for people."""
     for one in found:
         measures = ", ".join(f"{name} {value}" for name, value in one.quality.items())
         told = (f"{one.reason}: {one.coaching['en']}",) if one.reason else (measures, *one.warnings)
+        told += (one.hint,) if one.hint else ()
         yield one.file, one.outcome, "; ".join(told), f"{sum(one.cpu_ms.values()) / 1000:.2f}"

@@ -6,11 +6,18 @@ from pathlib import Path
 from uuid import UUID
 
 from commands import models
-from domain.model import Registered
+from domain.model import Registered, Tested
 from ictus.wiring import House
-from workers.inference.classifier import MANIFEST_FILE, MODEL_FILE, Classifier
+from training.testing.run import REPORT_FILE, Report, read_report
+from workers.inference.classifier import MANIFEST_FILE, MODEL_FILE, BundleRefused, Classifier
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[1] / "training" / "bundles" / "demo"
+
+FIGURES_TOLD = (
+    *("auroc", "auroc_low", "auroc_high", "rule_auroc", "oracle_auroc", "sensitivity_at_80"),
+    *("ece", "coverage", "answered_rate", "accuracy_answered", "worst_slice_gap"),
+)
+"""What the ledger says of a test; all else is in the report."""
 
 
 async def register_bundle(house: House, folder: Path) -> tuple[UUID, Registered]:
@@ -19,9 +26,9 @@ async def register_bundle(house: House, folder: Path) -> tuple[UUID, Registered]
     Raises BundleRefused.
     """
     manifest = (await to_thread(Classifier.load, folder)).manifest
-    files = {
-        name: await to_thread((folder / name).read_bytes) for name in (MANIFEST_FILE, MODEL_FILE)
-    }
+    report = await to_thread(read_report, folder)
+    names = (MANIFEST_FILE, MODEL_FILE, *([REPORT_FILE] if report else []))
+    files = {name: await to_thread((folder / name).read_bytes) for name in names}
     registered = Registered(
         name=manifest.name,
         version=manifest.version,
@@ -32,5 +39,24 @@ async def register_bundle(house: House, folder: Path) -> tuple[UUID, Registered]
         profile=manifest.profile,
         synthetic=manifest.synthetic,
     )
-    await models.register(house.books, house.blobs, house.operator(), registered, files)
+    tested = _tested(report, files[REPORT_FILE], registered) if report else None
+    request = house.operator()
+    await models.register(house.books, house.blobs, request, registered, files, tested)
     return models.model_id(registered.manifest_sha256), registered
+
+
+def _tested(report: Report, data: bytes, registered: Registered) -> Tested:
+    if report.manifest_sha256 != registered.manifest_sha256:
+        raise BundleRefused(f"its {REPORT_FILE} is about another bundle: test this one")
+    return Tested(
+        dataset_root=report.dataset_root,
+        split=report.split,
+        acceptance_sha256=report.acceptance_sha256,
+        report_sha256=sha256(data).hexdigest(),
+        passed=report.passed,
+        figures={
+            name: round(1000 * figure)
+            for name in FIGURES_TOLD
+            if (figure := report.figures[name]) is not None
+        },
+    )

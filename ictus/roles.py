@@ -77,23 +77,37 @@ async def bot(house: House, stack: AsyncExitStack) -> Sequence[Work]:
 
 async def ingest(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     from adapters.telegram.photos import TelegramPhotos
+    from workers import duplicates
     from workers.ingest import worker
     from workers.ingest.sandbox import Sandbox
 
     api = await stack.enter_async_context(bot_api(house.settings))
     sandbox = await stack.enter_async_context(Sandbox())
     means = worker.Ingest(house.books, house.blobs, TelegramPhotos(api), sandbox.process)
-    return work(
-        house,
-        Reaction(
-            worker.ROLE,
-            LEDGER,
-            worker.SUBJECTS,
-            on_event(means.react),
-            aggregate_key,
-            on_event(means.give_up),
+    known = duplicates.Duplicates(house.books)
+    return [
+        *work(
+            house,
+            Reaction(
+                worker.ROLE,
+                LEDGER,
+                worker.SUBJECTS,
+                on_event(means.react),
+                aggregate_key,
+                on_event(means.give_up),
+            ),
         ),
-    )
+        *work(
+            house,
+            Reaction(
+                duplicates.ROLE,
+                LEDGER,
+                duplicates.SUBJECTS,
+                on_event(known.react),
+                aggregate_key,
+            ),
+        ),
+    ]
 
 
 async def inference(house: House, stack: AsyncExitStack) -> Sequence[Work]:
@@ -178,7 +192,7 @@ async def dataset_worker(house: House, stack: AsyncExitStack) -> Sequence[Work]:
 ROLES: dict[str, Role] = {
     "inbox": Role("keeps every Telegram update before Telegram hears it arrived", inbox),
     "bot": Role("makes commands of updates", bot),
-    "ingest": Role("fetches, de-identifies and keeps images", ingest),
+    "ingest": Role("fetches, de-identifies and keeps images, and knows them again", ingest),
     "inference": Role("predicts when a case is due", inference),
     "answer": Role("makes messages of what happened", answer),
     "outbox": Role("says them in Telegram", outbox),

@@ -11,7 +11,7 @@ PROJECTIONS = {
     projection.name: projection
     for projection in (
         Projection("advice", 1, advice.DDL, advice.apply),
-        Projection("dataset", 2, dataset.DDL, dataset.apply),
+        Projection("dataset", 3, dataset.DDL, dataset.apply),
         Projection("deadletters", 1, deadletters.DDL, deadletters.apply),
         Projection("history", 1, history.DDL, history.apply, history.INDICES),
         Projection("inbox", 3, inbox.DDL, inbox.apply, inbox.INDICES),

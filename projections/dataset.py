@@ -14,12 +14,13 @@ from projections.groups import groups
 from projections.rows import Row, dataset_root, encode
 from projections.spec import Spec
 
-# `patient` and `links` lead to the other cases of the same patient.
+# `patient` and `links` lead to the other cases of the same patient; near duplicates are links too.
 DDL = """
 CREATE TABLE cases (
     case_id uuid PRIMARY KEY, patient uuid, links uuid[] NOT NULL, draft bytea NOT NULL
 );
 CREATE INDEX cases_patient ON cases (patient);
+CREATE INDEX cases_links ON cases USING gin (links);
 """
 SPEC = Spec()
 
@@ -48,7 +49,9 @@ async def _drafts(db: Db, concerned: set[UUID]) -> dict[UUID, Draft]:
 
 
 def _stored(case: UUID, draft: Draft) -> tuple[object, ...]:
-    return case, draft.patient, [other for other, _ in draft.links], msgspec.json.encode(draft)
+    linked = [other for other, _ in draft.links]
+    links = [*linked, *(found.other for found in draft.alike)]
+    return case, draft.patient, links, msgspec.json.encode(draft)
 
 
 def _decoded(found: Sequence[Any]) -> dict[UUID, Draft]:
@@ -63,6 +66,7 @@ WITH RECURSIVE kin (case_id) AS (
     UNION
     SELECT other.case_id FROM kin JOIN dataset.cases one USING (case_id)
     JOIN dataset.cases other ON other.patient = one.patient OR other.case_id = ANY(one.links)
+        OR other.links @> ARRAY[one.case_id]
 )
 SELECT case_id, draft FROM dataset.cases JOIN kin USING (case_id)
 """

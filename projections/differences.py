@@ -154,7 +154,7 @@ class View:
 
     def row(self, case: str) -> Row | None:
         draft, group = self._known(case)
-        row = row_of(UUID(case), draft, group) if group else None
+        row = row_of(UUID(case), draft, group, self._spec.profile) if group else None
         return row if row and self._spec.wants(row) else None
 
     def why(self, case: str, since: int) -> tuple[Mention, ...]:
@@ -163,7 +163,7 @@ class View:
         if group is None:
             return ()
         alone_does = draft.withdrawn if self.row(case) is None else None
-        found = (alone_does,) if alone_does else causes(draft, group)
+        found = (alone_does,) if alone_does else causes(draft, group, self._spec.profile)
         return tuple(mention for mention in found if mention[0] > since)
 
     def _known(self, case: str) -> tuple[Draft, Group | None]:

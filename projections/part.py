@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from commands.ports import Damaged, Head, Ledger
-from domain.case import Linked, Opened
+from domain.case import ImagesMoved, Linked, NearDuplicatesFound, Opened, ToldApart
 from domain.errors import Refused
 from domain.events import NO_HASH, tag_of
 from projections.builder import Dataset, Progress, dataset_of, hash_in, read
@@ -24,7 +24,10 @@ from projections.shard import WANTED, Leaf, Shard, Stored, address_of
 from projections.shards import number
 from projections.spec import Spec
 
-TELLING_WHO = frozenset(f"ictus.{tag_of(type_)}" for type_ in (Opened, Linked))
+TELLING_WHO = frozenset(
+    f"ictus.{tag_of(type_)}"
+    for type_ in (Opened, Linked, NearDuplicatesFound, ToldApart, ImagesMoved)
+)
 
 
 class Portion(Struct, frozen=True, kw_only=True):

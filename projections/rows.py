@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from domain import merkle
 
-PROJECTOR_VERSION = "rows@2"
+PROJECTOR_VERSION = "rows@3"
 
 Split = Literal["train", "validation", "test", "external"]
 
@@ -40,7 +40,8 @@ class RowLabel(Struct, frozen=True, kw_only=True):
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One case. `patient` stands for all cases of one patient; `label` is in force as of the build
+    """One case. `patient` stands for all cases of one patient, near duplicates counted as such until a
+    person says otherwise; `label` is in force as of the build
     and `history` has those it overruled, oldest first. `events` are the (sequence, id) of every
     event that determined the row."""
 

@@ -85,7 +85,8 @@ class Shard:
             member = member_of(UUID(case), draft)
             if member is None:
                 continue
-            row = row_of(member.case, draft, groups.get(member.case) or alone(member, spec))
+            group = groups.get(member.case) or alone(member, spec)
+            row = row_of(member.case, draft, group, spec.profile)
             if row and spec.wants(row):
                 encoded = encode(row)
                 kept = None if case in self.erased else encoded

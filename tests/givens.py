@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from io import BytesIO
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from msgspec.structs import replace
 from PIL import Image
 
 from commands.ports import Commit, Ledger
@@ -123,10 +125,10 @@ class Given:
         await self.on(case, submitted)
         return submitted.item
 
-    async def ingested(self, case: UUID) -> None:
-        """Every waiting image turns out usable."""
+    async def ingested(self, case: UUID, **said: Any) -> None:
+        """Every waiting image turns out usable; `said` of it instead of what is usual."""
         for item in (await self.state(case)).waiting:
-            await self.on(case, self._ingested(case, item))
+            await self.on(case, replace(self._ingested(case, item), **said))
 
     async def rejected(self, case: UUID, reason: cases.Reason = "truncated") -> None:
         """Every waiting image turns out unusable."""
@@ -253,6 +255,24 @@ class Given:
         by = await self._owner(case)
         await self.on(case, cases.Linked(other=other, suggested="clinician", by=by))
         return await self.on(other, cases.Linked(other=case, suggested="clinician", by=by))
+
+    async def alike(self, case: UUID, other: UUID) -> Recorded:
+        """The case's first image looks like the other's."""
+        one, two = [next(iter((await self.state(each)).images)) for each in (case, other)]
+        alike = cases.Alike(case=other, item=two, bits=2)
+        return await self.on(case, cases.NearDuplicatesFound(item=one, alike=(alike,)))
+
+    async def apart(self, case: UUID, other: UUID) -> Recorded:
+        """Both cases say that they are of two patients; the event of the second."""
+        by = await self._owner(case)
+        await self.on(case, cases.ToldApart(other=other, by=by))
+        return await self.on(other, cases.ToldApart(other=case, by=by))
+
+    async def reingested(self, case: UUID, profile: str) -> None:
+        """Every usable image is ingested anew, and comes out otherwise."""
+        for image in (await self.state(case)).usable:
+            made = self._ingested(case, self.new_id())
+            await self.on(case, replace(made, item=image.item, profile=profile))
 
     async def withdrawn(self, case: UUID, reason: cases.Withdrawal = "consent") -> Recorded:
         return await self.on(case, cases.Withdrawn(reason=reason))

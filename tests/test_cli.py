@@ -234,9 +234,11 @@ def test_an_unknown_case_exits_3(furnished: Ictus, words: str) -> None:
     assert "no case" in done.stderr
 
 
-async def test_a_case_is_linked_withdrawn_and_erased(furnished: Ictus) -> None:
+async def test_a_case_is_told_apart_linked_withdrawn_and_erased(furnished: Ictus) -> None:
     one, two = [await submitted(furnished) for _ in range(2)]
+    assert furnished.json("case", "apart", str(one), str(two))["changed"]
     assert furnished.json("case", "link", str(one), str(two))["changed"]
+    assert furnished("case", "apart", str(one), str(two)).returncode == 5
     assert furnished("case", "link", str(one), str(one)).returncode == 5
     assert furnished("case", "link", str(one), str(uuid4())).returncode == 3
     assert furnished.json("case", "withdraw", str(two), "--reason", "consent")["changed"]

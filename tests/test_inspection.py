@@ -12,6 +12,7 @@ import pytest
 
 from training.synth import case
 from workers.ingest.pipeline import PROFILE, Ingested, process
+from workers.ingest.specimens import dicom_file
 
 SCAN = next(image for image in case(7).images if image.kind == "photo")
 SECONDS_MAX = 300
@@ -113,3 +114,25 @@ def test_an_empty_folder_exits_3(tmp_path: Path) -> None:
 
 def test_no_file_named_exits_2() -> None:
     assert run().returncode == 2
+
+
+def test_a_type_whose_extra_is_missing_is_refused_with_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "scan.dcm").write_bytes(bytes(128) + b"DICM" + bytes(300))
+    without = (
+        "import sys; sys.modules['pydicom'] = None; import ictus.__main__ as ictus; ictus.main()"
+    )
+    words = ["image", "inspect", str(tmp_path), "--json"]
+    done = subprocess.run([sys.executable, "-c", without, *words], capture_output=True, text=True)
+    [one] = told(done)
+    assert done.returncode == 7
+    assert (one["reason"], one["detected"]) == ("unsupported-type", "dicom")
+    assert one["hint"] == "pip install 'ictus[dicom]'"
+
+
+def test_of_a_dicom_file_is_told_how_it_was_acquired_and_not_of_whom(tmp_path: Path) -> None:
+    pixels = cv2.imdecode(np.frombuffer(SCAN.data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    named = {"PatientName": "TESTOV^IVAN", "Modality": "MR", "EchoTime": 91.0}
+    (tmp_path / "scan.dcm").write_bytes(dicom_file(pixels, "1.2.840.10008.1.2.1", **named))
+    done = run(tmp_path / "scan.dcm", "--json")
+    assert told(done)[0]["technical"] == {"modality": "MR", "echo_time_ms": 91.0}
+    assert "TESTOV" not in done.stdout + done.stderr

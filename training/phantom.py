@@ -29,6 +29,10 @@ VENTRICLES = (
 )
 PETROUS_BONE = (40, -16, 14, 20, 5, 12)
 
+# Rings outside the brain: mm under its surface, and how far they reach.
+SKULL_MM = (-4.0, 2.5)
+SCALP_MM = (-9.0, 3.0)
+
 
 @dataclass(frozen=True)
 class Blob:
@@ -136,8 +140,38 @@ def dwi_slice(head: Head, lesions: tuple[Lesion, ...], z: float, rng: Generator)
     body = _soft(place.depth, 1.2)
     acute = _soft(_deepest(head, lesions, place) + 2.2 * fold, 1.6) * _soft(place.depth - 1.5)
     level += acute * np.float32(rng.uniform(0.34, 0.6)) * (1 + 0.15 * fold)
-    scalp = 0.07 * _ring(place.depth, -9, 3)
-    return _scanner(_plane(level * body + scalp + 0.02)[0], rng)
+    scalp = 0.07 * _ring(place.depth, *SCALP_MM)
+    return scanned(_plane(level * body + scalp + 0.02)[0], rng)
+
+
+@dataclass(frozen=True)
+class Tissues:
+    """Shares of a slice (SLICE_PIXELS, SLICE_PIXELS), each 0 to 1; `lesion` lies within the brain."""
+
+    brain: Plane
+    grey: Plane
+    fluid: Plane
+    inner_bone: Plane
+    skull: Plane
+    scalp: Plane
+    lesion: Plane
+
+
+def tissues(head: Head, lesions: tuple[Lesion, ...], z: float) -> Tissues:
+    """What lies where in one slice, for contrasts that are not diffusion's."""
+    place, fold = Place.grid(head, (z,), SLICE_PIXELS), _folds(head, z)
+    brain = _soft(place.depth, 1.2)
+    lesion = _soft(_deepest(head, lesions, place) + 2.2 * fold, 1.6) * _soft(place.depth - 1.5)
+    shares = (
+        brain,
+        _grey(place, fold),
+        _fluid(head, place, fold),
+        _inner_bone(place),
+        _ring(place.depth, *SKULL_MM),
+        _ring(place.depth, *SCALP_MM),
+        lesion,
+    )
+    return Tissues(*(_plane(share[0]) for share in shares))
 
 
 def _deepest(head: Head, lesions: tuple[Lesion, ...], place: Place) -> Plane:
@@ -162,18 +196,26 @@ def _folds(head: Head, z: float) -> Plane:
 
 
 def _tissue(head: Head, place: Place, fold: Plane) -> Plane:
+    level = WHITE + (GREY - WHITE) * _grey(place, fold)
+    level = level + (FLUID - level) * _fluid(head, place, fold)
+    sinus = 0.14 * _soft(place.y - 0.8 * head.half_length, 5) * _soft(34 - place.z, 6)
+    return _plane(level * (1 - 0.75 * _inner_bone(place)) + sinus)
+
+
+def _grey(place: Place, fold: Plane) -> Plane:
+    """Share of grey matter: cortex, deep nuclei, the cerebellum's leaves."""
     deep = np.maximum.reduce([_pair(place, part) for part in DEEP_GREY])
     cortex = _soft(6 + 3 * fold - place.depth)
     folia = (
         _soft(-place.y - 28, 3) * _soft(30 - place.z, 3) * (0.5 + 0.5 * np.sin(place.depth * 1.3))
     )
-    grey = np.maximum.reduce([cortex, 0.7 * deep, folia])
-    level = WHITE + (GREY - WHITE) * grey
-    level = level + (FLUID - level) * _fluid(head, place, fold)
+    return _plane(np.maximum.reduce([cortex, 0.7 * deep, folia]))
+
+
+def _inner_bone(place: Place) -> Plane:
+    """Share of what gives no signal within the skull: petrous bone, tentorium."""
     tentorium = 0.8 * _ring(place.y, -26, 1.5) * _soft(28 - place.z, 3)
-    bone = np.maximum(_pair(place, PETROUS_BONE), tentorium)
-    sinus = 0.14 * _soft(place.y - 0.8 * head.half_length, 5) * _soft(34 - place.z, 6)
-    return _plane(level * (1 - 0.75 * bone) + sinus)
+    return _plane(np.maximum(_pair(place, PETROUS_BONE), tentorium))
 
 
 def _fluid(head: Head, place: Place, fold: Plane) -> Plane:
@@ -202,8 +244,8 @@ def _ring(value: Plane, centre: float, width: float) -> Plane:
     return _plane(np.exp(-(((value - centre) / width) ** 2)))
 
 
-def _scanner(level: Plane, rng: Generator) -> Plane:
-    """Bias field of up to 12 %, point spread, Rician noise."""
+def scanned(level: Plane, rng: Generator) -> Plane:
+    """The slice as a scanner gives it: bias field of up to 12 %, point spread, Rician noise."""
     bias = cv2.resize(rng.uniform(0.88, 1.12, (3, 3)), level.shape, interpolation=cv2.INTER_CUBIC)
     noise = rng.standard_normal((2, *level.shape)) * rng.uniform(0.012, 0.03)
     blurred = cv2.GaussianBlur(level * bias, (0, 0), 0.7)

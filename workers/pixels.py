@@ -1,5 +1,6 @@
 """The pixels a model sees: one normalised tile per head, the same bytes in training and in use."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Final
 
@@ -44,6 +45,13 @@ def regions(where: NDArray[np.bool_]) -> list[Box]:
     boxes, areas = stats[1:, :4], stats[1:, cv2.CC_STAT_AREA]
     kept = boxes[areas >= AREA_TO_LARGEST_MIN * areas.max(initial=0)]
     return [(int(x), int(y), int(w), int(h)) for x, y, w, h in kept]
+
+
+def only(where: NDArray[np.bool_], boxes: Sequence[Box]) -> Gray:
+    """1 on those connected regions whose boxes are named."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8))
+    named = [tuple(map(int, row[:4])) in set(boxes) for row in stats]
+    return np.asarray(np.array([False, *named[1:]])[labels], np.uint8)
 
 
 def reading_order(boxes: list[Box]) -> list[Box]:

@@ -15,10 +15,10 @@ from domain.case import (
     Opinion,
     PredictionDeclined,
     PredictionProduced,
-    Reason,
 )
 from domain.examination import Examination, Text
 from domain.identity import case_code
+from workers.modalities import coaching_key
 from workers.texts import plainly, say, spoken
 
 Catalogue = Mapping[UUID, Examination]
@@ -139,24 +139,26 @@ def _likelihood(permille: int) -> str:
 
 def _problems(case: Case, language: str, lines_max: int) -> Iterator[str]:
     """One line per reason, naming the images it concerns and what to do better."""
-    by_reason = _numbers_by_reason(case)
-    for reason, numbers in islice(by_reason.items(), lines_max):
+    by_advice = _numbers_by_advice(case)
+    for advice_key, numbers in islice(by_advice.items(), lines_max):
         listed = ", ".join(map(str, numbers[:NUMBERS_MAX]))
         if len(numbers) > NUMBERS_MAX:
             listed += "…"
-        coaching = plainly(language, f"rejected-{reason}")
+        coaching = plainly(language, advice_key)
         yield say(language, "problem", count=len(numbers), numbers=listed, coaching=coaching)
-    unnamed = sum(len(numbers) for numbers in islice(by_reason.values(), lines_max, None))
+    unnamed = sum(len(numbers) for numbers in islice(by_advice.values(), lines_max, None))
     if unnamed:
         yield say(language, "problems-more", count=unnamed)
 
 
-def _numbers_by_reason(case: Case) -> dict[Reason, list[int]]:
-    found: dict[Reason, list[int]] = {}
+def _numbers_by_advice(case: Case) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
     for number, image in enumerate(case.images.values(), 1):
         match image.outcome:
-            case ImageRejected(reason=reason) | ImageQuarantined(reason=reason):
-                found.setdefault(reason, []).append(number)
+            case ImageRejected(reason=reason):
+                found.setdefault(coaching_key(reason), []).append(number)
+            case ImageQuarantined(reason=reason, modality=modality):
+                found.setdefault(coaching_key(reason, modality), []).append(number)
     return found
 
 

@@ -39,6 +39,7 @@ EVERY_EVENT = f"{SUBJECT_ROOT}.>"
 WORK = {
     "bot": INBOX,
     "ingest": LEDGER,
+    "duplicates": LEDGER,
     "schedule": LEDGER,
     "inference": SCHEDULE,
     "answer": LEDGER,
@@ -144,7 +145,16 @@ PREDICTED = _events(case.PredictionProduced, case.PredictionDeclined)
 USERS: dict[str, User] = {
     "inbox": User(_into(INBOX)),
     "bot": User((*_work("bot"), *HISTORIES, *SAID_BY_PEOPLE, *SEAL, *_into(OUTBOX))),
-    "ingest": User((*_work("ingest"), *HISTORIES, *INGESTED, *UNSEAL)),
+    "ingest": User(
+        (
+            *_work("ingest"),
+            *_work("duplicates"),
+            *HISTORIES,
+            *INGESTED,
+            *_events(case.NearDuplicatesFound),
+            *UNSEAL,
+        )
+    ),
     "inference": User(
         (
             *_work("schedule"),

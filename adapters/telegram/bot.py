@@ -26,7 +26,7 @@ from workers.texts import refusal, say
 
 ROLE = "bot"
 SUBJECTS = ("ictus.in.telegram.>",)
-IMAGE_TYPES = ("image/", "application/octet-stream")
+IMAGE_TYPES = ("image/", "application/octet-stream", "application/dicom")
 
 
 class BotReaction:

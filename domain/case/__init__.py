@@ -15,12 +15,16 @@ from domain.case.decisions import (
     record_erasure,
     record_ingestion,
     record_label,
+    record_near_duplicates,
     record_prediction,
+    record_reingestion,
     submit_image,
+    tell_apart,
     withdraw,
 )
 from domain.case.events import (
     NAME,
+    Alike,
     AnswerComposed,
     AnswerDelivered,
     CardPlaced,
@@ -40,6 +44,7 @@ from domain.case.events import (
     LabelConfirmed,
     LabelRevised,
     Linked,
+    NearDuplicatesFound,
     Opened,
     Opinion,
     OpinionGiven,
@@ -50,6 +55,7 @@ from domain.case.events import (
     Reason,
     Source,
     Suggestion,
+    ToldApart,
     Withdrawal,
     Withdrawn,
 )
@@ -57,6 +63,7 @@ from domain.case.state import Case, Image, evolve
 
 __all__ = [
     "NAME",
+    "Alike",
     "AnswerComposed",
     "AnswerDelivered",
     "CardPlaced",
@@ -78,6 +85,7 @@ __all__ = [
     "LabelConfirmed",
     "LabelRevised",
     "Linked",
+    "NearDuplicatesFound",
     "Opened",
     "Opinion",
     "OpinionGiven",
@@ -88,6 +96,7 @@ __all__ = [
     "Reason",
     "Source",
     "Suggestion",
+    "ToldApart",
     "Withdrawal",
     "Withdrawn",
     "compose_answer",
@@ -105,7 +114,10 @@ __all__ = [
     "record_erasure",
     "record_ingestion",
     "record_label",
+    "record_near_duplicates",
     "record_prediction",
+    "record_reingestion",
     "submit_image",
+    "tell_apart",
     "withdraw",
 ]

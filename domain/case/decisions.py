@@ -18,12 +18,14 @@ from domain.case.events import (
     LabelConfirmed,
     LabelRevised,
     Linked,
+    NearDuplicatesFound,
     Opened,
     Opinion,
     OpinionGiven,
     Prediction,
     PredictionDeclined,
     Suggestion,
+    ToldApart,
     Withdrawal,
     Withdrawn,
 )
@@ -49,6 +51,14 @@ def record_ingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
     if case.closed or not awaited or outcome == case.images[outcome.item].outcome:
         return []
     return [outcome]
+
+
+def record_reingestion(case: Case, outcome: Ingestion) -> list[CaseEvent]:
+    """A profile may speak of an image of which another one has spoken last; the same one may not."""
+    image = case.images.get(outcome.item)
+    if case.withdrawn or image is None or image.outcome is None:
+        return []
+    return [] if image.outcome.profile == outcome.profile else [outcome]
 
 
 def move_out(case: Case, item: UUID, other: UUID, by: UUID) -> list[CaseEvent]:
@@ -158,6 +168,21 @@ def link(case: Case, other: UUID, suggested: Suggestion, by: UUID | None) -> lis
     """The case's own half: the same is decided for `other`."""
     must_belong_to(case, by)
     return [] if other in case.linked else [Linked(other=other, suggested=suggested, by=by)]
+
+
+def tell_apart(case: Case, other: UUID, by: UUID | None) -> list[CaseEvent]:
+    """The case's own half: the same is decided for `other`. Raises Refused for linked cases: what was
+    said to be one patient stays so."""
+    must_belong_to(case, by)
+    if other in case.linked:
+        raise Refused("These cases were said to be of one patient.")
+    return [] if other in case.apart else [ToldApart(other=other, by=by)]
+
+
+def record_near_duplicates(case: Case, found: NearDuplicatesFound) -> list[CaseEvent]:
+    """Of images that are still in the case."""
+    gone = case.closed or found.item not in case.images
+    return [] if gone or found in case.alike else [found]
 
 
 def withdraw(case: Case, reason: Withdrawal, by: UUID | None) -> list[CaseEvent]:

@@ -16,7 +16,7 @@ NAME = "case"
 Origin = Literal["bot", "import", "demo"]
 Channel = Literal["photo", "document", "file"]
 Joined = Literal["first", "album", "window", "reply", "split"]
-Source = Literal["screenshot", "screen-photo", "unknown"]
+Source = Literal["screenshot", "screen-photo", "unknown", "film"]
 Opinion = Literal["agree", "unsure"] | Cause
 Suggestion = Literal["clinician", "near-duplicate"]
 Withdrawal = Literal["consent", "wrong-patient", "not-usable", "erasure"]
@@ -42,6 +42,8 @@ Reason = Literal[
     "too-dark",
     "too-bright",
     "glare",
+    "not-recognised",
+    "not-used-yet",
 ]
 
 
@@ -71,7 +73,8 @@ class ImageSubmitted(Happened, frozen=True, tag="case.image-submitted.v1"):
 class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     """De-identified. Hashes are SHA-256 in hex: `derivative` of its file bytes, `pixels` of its raster,
     `original` (sealed) of the bytes as sent. Measures are integers; boxes are (x, y, width, height).
-    `fingerprints` are 64 bits of each head in hex, none before the profile ingest-3."""
+    `fingerprints` are 64 bits and 192 finer ones of each head in hex; none before the profile ingest-3.
+    `sequences` are what each head was recognised as, `mri` where no sequence is certain."""
 
     item: UUID
     modality: Modality
@@ -88,6 +91,7 @@ class ImageIngested(Happened, frozen=True, tag="case.image-ingested.v1"):
     quality: dict[str, int]
     warnings: tuple[str, ...] = ()
     fingerprints: tuple[str, ...] = ()
+    sequences: tuple[Modality, ...] = ()
 
 
 class ImageRejected(Happened, frozen=True, tag="case.image-rejected.v1"):
@@ -99,12 +103,14 @@ class ImageRejected(Happened, frozen=True, tag="case.image-rejected.v1"):
 
 
 class ImageQuarantined(Happened, frozen=True, tag="case.image-quarantined.v1"):
-    """Decoded, but its anatomy could not be isolated: the original is kept restricted, nothing is shown."""
+    """Decoded, but its anatomy could not be isolated: the original is kept restricted, nothing is shown.
+    `modality` is what it was recognised as, if nothing is done yet with that."""
 
     item: UUID
     reason: Reason
     profile: str
     original: Sealed
+    modality: Modality | None = None
 
 
 class ImagesMoved(Happened, frozen=True, tag="case.images-moved.v1"):
@@ -229,6 +235,30 @@ class Linked(Happened, frozen=True, tag="case.linked.v1"):
     by: UUID | None = None
 
 
+class Alike(Struct, frozen=True, gc=False):
+    """An earlier image, and how many of the first 64 bits of a head's fingerprint differ."""
+
+    case: UUID
+    item: UUID
+    bits: int
+
+
+class NearDuplicatesFound(Happened, frozen=True, tag="case.near-duplicates-found.v1"):
+    """A head on the image `item` looks like one on earlier images of this case or of others: of each
+    case the image most alike, nearest first."""
+
+    item: UUID
+    alike: tuple[Alike, ...]
+
+
+class ToldApart(Happened, frozen=True, tag="case.told-apart.v1"):
+    """Another patient than in the case `other`, whatever their images look like; both cases say so in
+    one batch. `by` is a person, None the operator."""
+
+    other: UUID
+    by: UUID | None
+
+
 class Withdrawn(Happened, frozen=True, tag="case.withdrawn.v1"):
     """No dataset has the case from here on; `erasure` says that its erasure was asked for as well."""
 
@@ -259,6 +289,8 @@ CaseEvent = (
     | LabelConfirmed
     | LabelRevised
     | Linked
+    | NearDuplicatesFound
+    | ToldApart
     | Withdrawn
     | Erased
 )

@@ -23,11 +23,13 @@ from domain.case.events import (
     LabelConfirmed,
     LabelRevised,
     Linked,
+    NearDuplicatesFound,
     Opened,
     OpinionGiven,
     Prediction,
     PredictionDeclined,
     PredictionProduced,
+    ToldApart,
     Withdrawn,
 )
 from domain.stroke import Answer
@@ -60,6 +62,8 @@ class Case(Struct, frozen=True):
     label: Label | None = None
     label_id: UUID | None = None
     linked: tuple[UUID, ...] = ()
+    alike: tuple[NearDuplicatesFound, ...] = ()
+    apart: tuple[UUID, ...] = ()
     withdrawn: Withdrawn | None = None
     withdrawn_id: UUID | None = None
     erased: bool = False
@@ -104,6 +108,13 @@ class Case(Struct, frozen=True):
                 return "no"
         return "unknown"
 
+    def suspects(self, own: UUID) -> tuple[UUID, ...]:
+        """Other cases with an earlier image like one of this case's, of which nobody has said yet
+        whether they are of the same patient; the oldest finding first. `own` is this case's id."""
+        others = {one.case: None for found in self.alike for one in found.alike}
+        decided = {own, *self.linked, *self.apart}
+        return tuple(other for other in others if other not in decided)
+
     def belongs_to(self, person: UUID) -> bool:
         return self.opened is not None and self.opened.by == person
 
@@ -117,10 +128,9 @@ def evolve(case: Case, event: CaseEvent, event_id: UUID) -> Case:
         case ImageIngested() | ImageRejected() | ImageQuarantined():
             return _with_outcome(case, event)
         case ImagesMoved(direction="out"):
-            kept = {item: image for item, image in case.images.items() if item not in event.items}
-            return replace(case, images=kept, moved_out=case.moved_out + event.items)
+            return _with_images_out(case, event)
         case ImagesMoved():
-            return case
+            return replace(case, apart=(*case.apart, event.other))
         case ContextGiven():
             given = {fact.code: fact.value for fact in event.facts}
             return replace(case, context={**case.context, **given})
@@ -138,12 +148,27 @@ def evolve(case: Case, event: CaseEvent, event_id: UUID) -> Case:
             return replace(case, label=event, label_id=event_id)
         case Linked():
             return replace(case, linked=(*case.linked, event.other))
+        case NearDuplicatesFound():
+            return replace(case, alike=(*case.alike, event))
+        case ToldApart():
+            return replace(case, apart=(*case.apart, event.other))
         case Withdrawn():
             return replace(case, withdrawn=event, withdrawn_id=event_id)
         case Erased():
             return replace(case, erased=True)
         case _:
             assert_never(event)
+
+
+def _with_images_out(case: Case, event: ImagesMoved) -> Case:
+    """What was said of an image leaves with it; that another patient's images were here stays."""
+    return replace(
+        case,
+        images={item: image for item, image in case.images.items() if item not in event.items},
+        moved_out=case.moved_out + event.items,
+        alike=tuple(found for found in case.alike if found.item not in event.items),
+        apart=(*case.apart, event.other),
+    )
 
 
 def _with_outcome(case: Case, event: Ingestion) -> Case:

@@ -16,7 +16,7 @@ dataset = App(name="dataset", help="Datasets: pure functions of the ledger.")
 projection = App(name="projection", help="Read models: where they stand, rebuild them.")
 audit = App(name="audit", help="Proof that nobody changed the ledger.")
 advice = App(name="advice", help="Examinations that answers advise, and every earlier text.")
-model = App(name="model", help="Models: register a bundle, promote it.")
+model = App(name="model", help="Models: test a bundle, register it, promote it.")
 dlq = App(name="dlq", help="Dead letters: what a worker could not do, and what waits behind it.")
 image = App(name="image", help="Images: de-identify local files.")
 
@@ -38,13 +38,16 @@ COMMANDS = (
         "imports:import_cases",
         "Takes in existing cases that a manifest lists; repeatable.",
     ),
+    (app, "reingest", "reingest:reingest", "Has a profile ingest images again; repeatable."),
     (app, "synth", "synth:synth", "Makes synthetic cases with their truth. Not clinically valid."),
     (app, "quality", "quality:quality", "How right, how sure and how fast the answers were."),
     (app, "invite", "people:invite", "Makes an invitation link, for one or for many."),
     (case, "list", "cases:list_cases", "The latest cases."),
     (case, "find", "cases:find", "Finds cases by the card's code or by UUID."),
     (case, "show", "cases:show", "The whole story of a case, as of any moment."),
+    (case, "explain", "replays:explain", "Makes a case's last prediction again, bit for bit."),
     (case, "link", "erasure:link", "Says that two cases are of one patient."),
+    (case, "apart", "erasure:apart", "Says that two cases are of two patients."),
     (case, "withdraw", "erasure:withdraw", "Takes a case out of all later datasets."),
     (case, "erase", "erasure:erase", "Destroys a case's key and objects for ever."),
     (dataset, "build", "datasets:build", "Builds rows, images and proofs of a dataset, signed."),
@@ -70,6 +73,9 @@ COMMANDS = (
         "The examinations that may be advised, as of any moment.",
     ),
     (advice, "show", "advice:show", "Every text an examination had, and who stood for it."),
+    (model, "test", "model_tests:examine", "Measures a bundle and holds it to limits."),
+    (model, "compare", "model_tests:compare", "Two bundles on the same cases."),
+    (model, "replay", "replays:replay", "What a bundle would have told every past case."),
     (model, "promote", "models:promote", "Gives a registered model a role."),
     (dlq, "list", "dlq:list_letters", "What was set aside, line by line."),
     (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),

@@ -44,10 +44,10 @@ def diff(
 async def _diff(
     a: "Folder | str", b: "Folder | str", spec_file: Path | None, data: str | None, json: bool
 ) -> None:
+    from ictus.datasets import spec_of
     from ictus.differences import compare
-    from projections.spec import Spec, load_spec
 
-    spec = load_spec(spec_file) if spec_file else Spec()
+    spec = spec_of(spec_file)
     async with house(data, "researcher") as opened:
         one, two = await _side(opened, a, spec), await _side(opened, b, spec)
         with progress("reading the ledger") as told:

@@ -1,4 +1,4 @@
-"""`ictus case link`, `ictus case withdraw` and `ictus case erase`."""
+"""`ictus case link`, `ictus case apart`, `ictus case withdraw` and `ictus case erase`."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -33,6 +33,21 @@ def link(
         Likewise.
     """
     asyncio.run(_link(case, other, suggested, data, json))
+
+
+def apart(case: str, other: str, *, data: Data = None, json: Json = False) -> None:
+    """Says that two cases are of two patients.
+
+    Images of theirs that are near duplicates join them no longer.
+
+    Parameters
+    ----------
+    case
+        The code on the card, or the UUID.
+    other
+        Likewise.
+    """
+    asyncio.run(_apart(case, other, data, json))
 
 
 def withdraw(
@@ -91,6 +106,15 @@ async def _link(
         one, two = await case_id_of(opened, case), await case_id_of(opened, other)
         changed = await cases.link(opened.books, opened.operator(), one, two, suggested=suggested)
     _done({"case": one, "other": two, "changed": changed}, f"{case} and {other}: one patient", json)
+
+
+async def _apart(case: str, other: str, data: str | None, json: bool) -> None:
+    from commands import cases
+
+    async with house(data) as opened:
+        one, two = await case_id_of(opened, case), await case_id_of(opened, other)
+        changed = await cases.tell_apart(opened.books, opened.operator(), one, two)
+    _done({"case": one, "other": two, "changed": changed}, f"{case} and {other}: apart", json)
 
 
 async def _withdraw(

@@ -12,17 +12,22 @@ OK, UNEXPECTED, USAGE, NOT_FOUND, UNVERIFIED, PRECONDITION, UNAVAILABLE, PARTIAL
 INTERRUPTED = 130
 
 BY_NAME = {
+    "AcceptanceRefused": USAGE,
     "AlreadyRunning": PRECONDITION,
     "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,
     "BadManifest": USAGE,
+    "BadProfile": USAGE,
     "BadTime": USAGE,
+    "CannotTest": PRECONDITION,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
+    "DatasetRefused": UNVERIFIED,
     "Erased": NOT_FOUND,
     "Missing": NOT_FOUND,
     "NotConfirmed": USAGE,
+    "NotSaid": USAGE,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,

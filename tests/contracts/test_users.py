@@ -46,7 +46,7 @@ from ictus.wiring import furnish, open_house
 from tests.contracts.writing import commit_to, new_request, notices, read
 from tests.production import Production
 from tests.servers import NatsServer
-from workers import answer
+from workers import answer, duplicates
 from workers.dataset import items as dataset_items
 from workers.inference import schedule, worker as inference
 from workers.ingest import worker as ingest
@@ -59,7 +59,8 @@ MAY_APPEND = {
     "bot": "case.opened case.image-submitted case.images-moved case.context-given"
     " case.opinion-given case.label-confirmed case.label-revised case.linked"
     " person.access-asked person.joined person.role-granted person.consented invitation.used",
-    "ingest": "case.image-ingested case.image-rejected case.image-quarantined",
+    "ingest": "case.image-ingested case.image-rejected case.image-quarantined"
+    " case.near-duplicates-found",
     "inference": "case.prediction-produced case.prediction-declined",
     "answer": "case.answer-composed",
     "outbox": "case.card-placed case.answer-delivered",
@@ -131,6 +132,7 @@ def test_the_durables_are_those_of_the_roles() -> None:
     work = {
         bot.ROLE: INBOX,
         ingest.ROLE: LEDGER,
+        duplicates.ROLE: LEDGER,
         schedule.ROLE: LEDGER,
         inference.ROLE: SCHEDULE,
         answer.ROLE: LEDGER,
@@ -431,7 +433,8 @@ async def test_each_worker_works_through_its_stream_and_sets_aside(
         SCHEDULE: "ictus.sched.due.inference.2",
     }[DURABLES[durable]]
     role = durable.removesuffix("-letters")
-    queue = JetStreamQueue(await login("inference" if role == "schedule" else role))
+    user = {"schedule": "inference", "duplicates": "ingest"}.get(role, role)
+    queue = JetStreamQueue(await login(user))
     if DURABLES[durable] != LEDGER:
         await publish(admin, work, b"work")
     else:

@@ -447,6 +447,27 @@ def test_only_the_owner_or_the_operator_links_a_case() -> None:
     assert cases.link(READY, OTHER, "near-duplicate", None) != []
 
 
+def test_a_case_is_told_apart_from_another_once_and_never_from_one_it_is_linked_to() -> None:
+    apart = cases.ToldApart(other=OTHER, by=CLINICIAN)
+    assert cases.tell_apart(READY, OTHER, CLINICIAN) == [apart]
+    assert cases.tell_apart(more(READY, apart), OTHER, None) == []
+    assert cases.link(more(READY, apart), OTHER, "clinician", CLINICIAN) == [LINKED]
+    with pytest.raises(Refused):
+        cases.tell_apart(more(READY, LINKED), OTHER, CLINICIAN)
+
+
+def test_near_duplicates_are_recorded_once_of_images_that_are_still_here() -> None:
+    item = next(iter(READY.images))
+    alike = (cases.Alike(case=OTHER, item=an_id(7), bits=3),)
+    found = cases.NearDuplicatesFound(item=item, alike=alike)
+    assert cases.record_near_duplicates(READY, found) == [found]
+    assert cases.record_near_duplicates(more(READY, found), found) == []
+    assert cases.record_near_duplicates(CLOSED, found) == []
+    gone = cases.NearDuplicatesFound(item=an_id("gone"), alike=alike)
+    assert cases.record_near_duplicates(READY, gone) == []
+    assert more(READY, found).suspects(an_id("own")) == (OTHER,)
+
+
 @pytest.mark.parametrize("by", [CLINICIAN, None])
 def test_a_case_that_is_not_there_can_be_neither_linked_nor_withdrawn(by: UUID | None) -> None:
     with pytest.raises(NoSuchCase):

@@ -6,7 +6,7 @@ from uuid import UUID
 from adapters.storage.memory import MemoryLedger
 from commands.ports import Ledger
 from domain import dead_letter, examination, person as people
-from domain.case import Case
+from domain.case import Case, Opened
 from domain.events import CASE, DEAD_LETTER, Recorded, fold
 from domain.identity import reaction
 from domain.person import Role, RoleGranted
@@ -94,6 +94,24 @@ async def _set_aside(given: Given, case: UUID, state: Case, chance: int) -> None
         await given.happened(dead_letter.NAME, id_, *events)
 
 
+async def _reingest(given: Given, case: UUID, state: Case, chance: int) -> None:
+    await given.reingested(case, f"ingest-{chance % 3}:test")
+
+
+async def _look_alike(given: Given, case: UUID, state: Case, chance: int) -> None:
+    """The case's first image looks like one of an earlier case, or somebody says that it is another's."""
+    others = [
+        recorded.aggregate_id
+        async for recorded in given.ledger.read(0, CASE.name)
+        if isinstance(recorded.event, Opened) and recorded.aggregate_id != case
+    ]
+    if not others or not state.images:
+        return
+    other = others[chance % len(others)]
+    if (await given.state(other)).images:
+        await (given.apart if chance % 3 == 2 else given.alike)(case, other)
+
+
 def parked(sequence: int, case: UUID) -> dead_letter.Parked:
     """A letter that failed on an event of this case."""
     return dead_letter.Parked(
@@ -130,6 +148,9 @@ ACTS: tuple[Act, ...] = (
     _revise,
     _set_aside,
     _set_aside,
+    _reingest,
+    _look_alike,
+    _look_alike,
 )
 
 

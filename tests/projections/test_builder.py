@@ -1,6 +1,7 @@
 """The same events give the same dataset, and every row says which events it came from."""
 
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from uuid import UUID, uuid5
@@ -228,6 +229,7 @@ def test_a_spec_is_read_from_a_file(tmp_path: Path) -> None:
     file.write_text('name = "labelled"\nlabel_levels = [2, 3]\n', encoding="utf-8")
     assert load_spec(file) == Spec(name="labelled", label_levels=(2, 3))
     assert load_spec(file).sha256 != ALL.sha256
+    assert Spec(profile="ingest-2").sha256 != ALL.sha256
     file.write_text("label_level = 2\n", encoding="utf-8")
     with pytest.raises(msgspec.ValidationError, match="label_level"):
         load_spec(file)
@@ -309,3 +311,8 @@ async def test_a_held_out_site_is_all_external(ledger: MemoryLedger, given: Give
     assert await external() == {str(far)}
     await given.linked(cases[0], far)
     assert await external() == {str(far), str(cases[0])}
+
+
+def test_a_spec_without_a_profile_is_known_by_the_hash_it_always_had() -> None:
+    words = b'{"hold_out_sites":[],"label_levels":[],"name":"all","origins":[],"salt":"ictus",'
+    assert Spec().sha256 == sha256(words + b'"task":"ce-vs-laa"}').hexdigest()

@@ -22,6 +22,9 @@ async def test_live_rows_are_those_of_a_build(
             await given.case(await given.person())
             await given.linked(cases[1], cases[0])
             await given.linked(first or cases[2], cases[1])
+            await given.alike(cases[0], first or cases[3])
+            await given.alike(cases[3], cases[2])
+            await given.apart(cases[3], cases[2])
             await given.withdrawn(cases[4])
             first = first or cases[3]
             await all_caught_up(ledger, database, DATASET)

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from adapters.storage.memory import MemoryLedger
+from domain.case import ImageQuarantined
 from domain.errors import Refused
 from domain.events import Recorded
 from projections.builder import build
 from projections.differences import Difference, Differences, Side, View, differences
 from projections.shard import WANTED, Shard
 from projections.spec import Spec
-from tests.givens import Given
+from tests.givens import Given, sealed
 
 HERE = Spec(hold_out_sites=("far",))
 INSTRUMENTAL = Spec(label_levels=(2, 3))
@@ -100,6 +101,56 @@ async def test_a_link_explains_that_the_later_case_moved(
     assert (moved.case, kind) == (str(two), "changed")
     assert "patient" in fields
     assert causes == ["linked"]
+
+
+async def test_a_near_duplicate_explains_that_the_later_case_moved_and_a_person_that_it_moved_back(
+    ledger: MemoryLedger, given: Given
+) -> None:
+    by = await given.person()
+    one, two = await given.answered_case(by), await given.answered_case(by)
+    since = await now(ledger)
+    await given.alike(two, one)
+    joined = await now(ledger)
+    (moved,) = (await between(ledger, since)).rows
+    assert (moved.case, told(moved)[0]) == (str(two), "changed")
+    assert "patient" in moved.fields
+    assert [cause.type for cause in moved.causes] == ["ictus.case.near-duplicates-found.v1"]
+    await given.apart(two, one)
+    back = (await between(ledger, joined)).rows
+    assert {"told-apart"} <= set(told(next(each for each in back if each.case == str(two)))[2])
+    split = {row.case: row.split for row in (await build(ledger, Spec(), joined)).rows}
+    assert split[str(one)] == split[str(two)]
+
+
+async def test_an_image_ingested_anew_explains_a_changed_row_unless_the_spec_keeps_to_a_profile(
+    ledger: MemoryLedger, given: Given
+) -> None:
+    case = await given.answered_case(await given.person())
+    since = await now(ledger)
+    await given.reingested(case, "ingest-9:abc")
+    (changed,) = (await between(ledger, since)).rows
+    assert told(changed) == ("changed", ("images",), ["image-ingested"])
+    head = await now(ledger)
+    old, new = Spec(profile="ingest@1"), Spec(profile="ingest-9")
+    kept = await differences(ledger, Side(since, old), Side(head, old))
+    assert (kept.rows, kept.unchanged) == ((), 1)
+    added = await differences(ledger, Side(since, new), Side(head, new))
+    assert [told(each)[0] for each in added.rows] == ["added"]
+
+
+async def test_an_image_refused_by_a_later_profile_leaves_the_newest_rows(
+    ledger: MemoryLedger, given: Given
+) -> None:
+    case = await given.answered_case(await given.person())
+    since = await now(ledger)
+    item = next(iter((await given.state(case)).images))
+    await given.on(
+        case,
+        ImageQuarantined(item=item, reason="text-remains", profile="ingest-9:a", original=sealed()),
+    )
+    (removed,) = (await between(ledger, since)).rows
+    assert told(removed) == ("removed", (), ["image-quarantined"])
+    assert len((await build(ledger, Spec(profile="ingest@1"))).rows) == 1
 
 
 async def test_nothing_changed_between_a_dataset_and_itself(

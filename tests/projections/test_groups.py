@@ -6,7 +6,16 @@ from uuid import UUID
 
 from hypothesis import given, strategies as st
 
-from projections.groups import Group, Member, Mention, alone, groups, not_alone, split_of
+from projections.groups import (
+    Group,
+    Likeness,
+    Member,
+    Mention,
+    alone,
+    groups,
+    not_alone,
+    split_of,
+)
 from projections.spec import Spec
 
 SPEC = Spec(hold_out_sites=("far",))
@@ -148,3 +157,97 @@ def test_a_long_chain_is_one_patient() -> None:
     found = groups(members, HOME)
     assert {group.patient for group in found.values()} == {patient(0)}
     assert len(found[case(2999)].events) == 3000
+
+
+# Near duplicates
+
+Saying = tuple[str, int, int]
+"""What was said (`link`, `alike`, `apart`, `left`), of which case, and of which other."""
+
+SAYINGS = st.lists(
+    st.tuples(
+        st.sampled_from(["link", "alike", "alike", "alike", "apart", "left"]),
+        st.integers(0, 5),
+        st.integers(0, 5),
+    ),
+    max_size=14,
+)
+
+
+def item(number: int) -> UUID:
+    """Every case has one image."""
+    return UUID(int=number + 3000)
+
+
+def said(sayings: Sequence[Saying], sites: Sequence[str] = ("near",) * 6) -> list[Member]:
+    """Saying number n is the event `link(n)`."""
+    members = []
+    for number in range(6):
+        own = [(what, two, link(n)) for n, (what, one, two) in enumerate(sayings) if one == number]
+        members.append(
+            Member(
+                case(number),
+                patient(number),
+                sites[number],
+                (number, f"opened {number}"),
+                tuple((case(two), event) for what, two, event in own if what == "link"),
+                tuple(
+                    Likeness(item(number), case(two), item(two), event)
+                    for what, two, event in own
+                    if what == "alike" and two != number
+                ),
+                tuple((case(two), event) for what, two, event in own if what == "apart"),
+                tuple((item(number), event) for what, _, event in own if what == "left"),
+            )
+        )
+    return members
+
+
+def counting(sayings: Sequence[Saying]) -> list[tuple[int, int]]:
+    """The joins that count."""
+    apart = {frozenset((one, two)) for what, one, two in sayings if what == "apart"}
+    left = {one for what, one, _ in sayings if what == "left"}
+    return [
+        (one, two)
+        for what, one, two in sayings
+        if what == "link"
+        or (what == "alike" and frozenset((one, two)) not in apart and not {one, two} & left)
+    ]
+
+
+def test_cases_with_near_duplicates_are_in_one_split_until_a_person_tells_them_apart() -> None:
+    alike: list[Saying] = [("alike", 1, 0)]
+    joined = groups(said(alike), HOME)
+    assert joined[case(1)].patient == patient(0)
+    assert set(joined[case(1)].events) == {link(0), (0, "opened 0")}
+    parted = groups(said([*alike, ("apart", 0, 1)]), HOME)
+    assert parted[case(1)].patient == patient(1)
+    assert set(parted[case(1)].events) == {link(0), link(1)}
+
+
+def test_who_is_linked_stays_one_patient_though_an_image_left() -> None:
+    found = groups(said([("alike", 1, 0), ("link", 1, 0), ("left", 1, 1)]), HOME)
+    assert found[case(1)].patient == patient(0)
+
+
+@given(sayings=SAYINGS, sites=st.lists(SITES, min_size=6, max_size=6))
+def test_groups_are_what_counts_and_nothing_else(sayings: list[Saying], sites: list[str]) -> None:
+    members = said(sayings, sites)
+    found = groups(members, SPEC)
+    for number in range(6):
+        kin = reached(number, counting(sayings), range(8))
+        decider = min(kin, key=lambda one: (sites[one] != "far", one))
+        assert found[case(number)].patient == patient(decider)
+    assert groups(reversed(members), SPEC) == found
+    others = not_alone(members, SPEC)
+    assert {each.case: others.get(each.case) or alone(each, SPEC) for each in members} == found
+
+
+@given(sayings=SAYINGS, known=st.integers(0, 14))
+def test_every_change_of_a_group_is_explained_by_what_was_said_since(
+    sayings: list[Saying], known: int
+) -> None:
+    before, after = groups(said(sayings[:known]), HOME), groups(said(sayings), HOME)
+    news = {link(number) for number in range(known, len(sayings))}
+    for each, group in after.items():
+        assert group == before[each] or news & set(group.events)

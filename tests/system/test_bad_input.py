@@ -74,8 +74,14 @@ BAD = {
     "no bytes": Bad(bytes, "a.png", "image/png", "empty"),
     "a GIF": Bad(lambda: pictures("GIF", 3), "a.gif", "image/gif", "unsupported-type"),
     "an animated PNG": Bad(lambda: pictures("PNG", 3), "a.png", "image/png", "animated"),
-    "a HEIC": Bad(
-        lambda: b"\0\0\0\x18ftypheic" + bytes(200), "a.heic", "image/heic", "unsupported-type"
+    "an AVIF": Bad(
+        lambda: b"\0\0\0\x18ftypavif" + bytes(200), "a.avif", "image/avif", "unsupported-type"
+    ),
+    "a HEIC of nothing": Bad(
+        lambda: b"\0\0\0\x18ftypheic" + bytes(200), "a.heic", "image/heic", "damaged"
+    ),
+    "a DICOM file of nothing": Bad(
+        lambda: bytes(128) + b"DICM" + bytes(200), "a.dcm", "application/dicom", "unsupported-type"
     ),
     "an untyped PDF": Bad(
         lambda: b"%PDF-1.7\n" + bytes(200), "a.pdf", "application/octet-stream", "unsupported-type"

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from uuid import UUID
 
 import aiohttp
+import numpy as np
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
+from PIL import Image
+from pydicom.uid import ExplicitVRLittleEndian
 
 from adapters.telegram.desk import JOIN_SECONDS_MAX
 from adapters.telegram.inbox import SECRET_HEADER
@@ -36,7 +41,9 @@ from ictus.wiring import House, furnish, open_house
 from tests.servers import NatsServer
 from tests.system.people import Someone, action, case_of, code_of, is_answer, seen, text_of, ticked
 from tests.system.stack import Stack, image, images
+from training.testing.run import read_report, write_report
 from workers import taps
+from workers.ingest.specimens import dicom_file
 from workers.texts import NOTICE, say
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -56,6 +63,22 @@ async def test_an_invitation_lets_a_person_in_and_asks_for_consent_once(stack: S
     assert len(notices) == 1
     assert newcomer.texts.count(say("en", "welcome")) == 2
     assert not any(action(message, taps.Consent) for message in newcomer.said)
+
+
+async def test_documents_in_heic_and_dicom_are_taken_as_photos_are(stack: Stack) -> None:
+    clinician = await stack.clinician()
+    turned = (Path(__file__).parents[1] / "data" / "turned.heic").read_bytes()
+    with Image.open(BytesIO(image(11))) as drawn:
+        pixels = np.asarray(drawn.convert("L"))
+    frame = dicom_file(pixels, ExplicitVRLittleEndian, PatientName="TESTOV^IVAN", Modality="MR")
+
+    await clinician.user.send_document(turned, "IMG_0042.HEIC", "image/heic")
+    await clinician.user.send_document(frame, "IM000042", "application/dicom")
+    await stack.settled()
+
+    cases = await stack.cases_of(clinician)
+    assert sum([len(await stack.told(case, ImageIngested)) for case in cases]) == 2
+    assert "TESTOV" not in str([await stack.story(case) for case in cases])
 
 
 async def test_without_consent_no_image_is_taken(stack: Stack) -> None:
@@ -390,6 +413,10 @@ async def cautious(stack: Stack, tmp_path: Path) -> AsyncIterator[None]:
         manifest.replace('"abstain_below": ', '"abstain_below": 100')
     )
     (tmp_path / "model.onnx").write_bytes((DEMO_BUNDLE / "model.onnx").read_bytes())
+    report = read_report(DEMO_BUNDLE)
+    assert report
+    own = sha256((tmp_path / "manifest.json").read_bytes()).hexdigest()
+    write_report(replace(report, manifest_sha256=own), tmp_path)
     await stack.collect_only()
     model, _ = await register_bundle(stack.house, tmp_path)
     await models.promote(stack.house.books, stack.house.operator(), model, "demo")

@@ -20,6 +20,7 @@ PROMISED = {
     "over_mask_p99",
     "leaking_images",
     "quarantine_rate",
+    "wrong_warps_on_screenshots",
     "lines",
     "images",
     "by_size",
@@ -65,6 +66,14 @@ def test_a_line_that_is_left_is_a_leak() -> None:
     told = summary([scored(0.0), scored(0.5)])
     assert (told["on_head_recall"], told["leaking_images"]) == (0.5, 0.5)
     assert told["off_head_recall"] is None
+
+
+def test_a_screenshot_whose_pixels_moved_is_a_wrong_warp() -> None:
+    line = Fate(Line("TEST", 12, "latin", True), 0.0, True)
+    images = [
+        Scored(kind, "ingested", [line], 0.0, None, warped=True) for kind in ("screenshot", "phone")
+    ]
+    assert summary(images)["wrong_warps_on_screenshots"] == 1
 
 
 def test_a_quarantined_image_neither_leaks_nor_counts_as_recall() -> None:

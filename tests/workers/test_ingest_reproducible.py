@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import pytest
 
-from tests.workers.made_hashes import PICTURES, all_hashes, golden, hashes
+from tests.workers.made_hashes import PICTURES, all_hashes, golden, hashes, told
 from workers.ingest.outcome import Ingested
 from workers.ingest.pipeline import CURRENT, LOOKING, process
 from workers.ingest.sandbox import Sandbox
@@ -77,7 +77,7 @@ async def test_the_confined_processes_make_the_same() -> None:
         for path in PICTURES:
             confined = await sandbox.process(path.read_bytes())
             expected = known(CURRENT)[path.name]
-            made = confined.sha256 if isinstance(confined, Ingested) else repr(confined)
+            made = confined.sha256 if isinstance(confined, Ingested) else told(confined)
             assert made == expected.get("derivative", expected["outcome"])
 
 

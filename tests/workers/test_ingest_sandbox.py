@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from commands.ports import Unavailable
 from training.synth import case
 from workers.ingest.outcome import Examined, Pixels
 from workers.ingest.pipeline import Ingested, Refused, process
@@ -99,6 +100,11 @@ async def test_a_child_that_dies_is_an_outcome() -> None:
     assert await child.stop() == -signal.SIGKILL
 
 
+async def test_a_child_that_cannot_start_is_told_with_how_to_see_why() -> None:
+    with pytest.raises(Unavailable, match="child look 10 no-profile"):
+        await Child.start("look", cpu_seconds_max=10, profile="no-profile")
+
+
 async def test_an_innocent_photo_survives_the_death_of_its_child() -> None:
     async with Sandbox() as sandbox:
         (await current(sandbox)).process.kill()
@@ -135,8 +141,7 @@ async def test_a_child_knows_no_secret_and_can_write_no_file(
         files = [str(link.readlink()) for link in (root / "fd").iterdir()]
     assert "secret" not in environment
     rows = {line[:25].strip(): line[25:].split()[0] for line in limits.splitlines()[1:]}
-    none = ("Max file size", "Max core file size", "Max processes", "Max open files")
-    assert [rows[limit] for limit in none] == ["0"] * 4
+    assert rows["Max file size"] == rows["Max core file size"] == rows["Max open files"] == "0"
     assert int(rows["Max address space"]) < 8 * 2**30
     assert not [name for name in files if not name.startswith(("pipe:", "socket:", "/dev/null"))]
 

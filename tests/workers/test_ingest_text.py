@@ -16,6 +16,7 @@ from training.synth import case
 from workers.ingest import anatomy, pipeline, text
 from workers.ingest.outcome import Examined, Ingested, Pixels, Refused
 from workers.ingest.pipeline import look, named, process, read
+from workers.ingest.session import BadNet
 from workers.pixels import load
 
 CLEAN = [image.data for seed in range(900, 908) for image in case(seed).images]
@@ -89,7 +90,7 @@ def test_what_the_second_net_still_sees_is_quarantined(monkeypatch: pytest.Monke
 def test_a_net_that_was_exchanged_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     text.session.cache_clear()
     monkeypatch.setitem(text.SHA256, "overlay", "0" * 64)
-    with pytest.raises(text.BadNet, match=r"overlay\.onnx"):
+    with pytest.raises(BadNet, match=r"overlay\.onnx"):
         text.session("overlay")
     text.session.cache_clear()
 

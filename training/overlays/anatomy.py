@@ -66,7 +66,7 @@ def _brain(
     return np.asarray(brain, np.float64)
 
 
-def enlarged(grey: NDArray[np.floating], side_px: int) -> Gray:
+def enlarged(grey: NDArray[np.floating] | Gray, side_px: int) -> Gray:
     """Resampled to a square of `side_px` as a viewer would."""
     how = cv2.INTER_AREA if side_px < len(grey) else cv2.INTER_CUBIC
     large = cv2.resize(np.asarray(grey, np.float32), (side_px, side_px), interpolation=how)

@@ -14,7 +14,9 @@ from training.synthetic import NOTICE, VERSION
 from training.synthetic.cases import Case, Picture, case
 from training.synthetic.facts import Plan
 from training.synthetic.folder import Progress, each, refuse_taken
-from training.synthetic.oracle import oracle_auroc
+from training.synthetic.oracle import oracle_auroc, posterior
+from training.synthetic.scan import LESION
+from training.testing.truth import Truth, write_truth
 from workers.ingest.pipeline import PROFILE, Ingested, process
 
 EVIDENCE: Final[dict[Cause, Evidence]] = {
@@ -25,11 +27,12 @@ EVIDENCE: Final[dict[Cause, Evidence]] = {
 
 
 class Prepared(NamedTuple):
-    """A row, its derivatives by hash, and how many of its pictures ingest refused."""
+    """A row, its derivatives by hash, how many of its pictures ingest refused, and what is true."""
 
     row: Row
     images: dict[str, bytes]
     refused: int
+    truth: Truth
 
 
 class Built(Struct, frozen=True, kw_only=True):
@@ -52,16 +55,18 @@ def write(plan: Plan, count: int, out: Path, processes: int | None, told: Progre
     """Writes a dataset of cases 0 to `count` - 1; the same root whatever the number of processes.
     Raises Taken unless `out` is empty or missing."""
     refuse_taken(out)
-    rows, images, refused = [], 0, 0
+    rows, truths, images, refused = [], [], 0, 0
     for done, prepared in enumerate(each(partial(prepare, plan), count, processes), 1):
         refused += prepared.refused
         images += len(prepared.row.images)
         if prepared.images:
             rows.append(prepared.row)
+            truths.append(prepared.truth)
             dataset.write_images(out, prepared.images)
         told(done, count)
     spec = {**_spec(plan, count), "images_refused": refused}
     manifest = dataset.write(out, rows, spec)
+    write_truth(out, truths)
     return Built(
         notice=NOTICE["en"],
         generator=VERSION,
@@ -84,7 +89,9 @@ def prepare(plan: Plan, number: int) -> Prepared:
     kept = [(picture, done) for picture, done in outcomes if isinstance(done, Ingested)]
     images = tuple(_image(picture, done) for picture, done in kept)
     derivatives = {done.sha256: done.derivative for _, done in kept}
-    return Prepared(_row(made, images), derivatives, len(outcomes) - len(kept))
+    shown = {done.sha256: int((picture.truth == LESION).sum()) for picture, done in kept}
+    truth = _truth(plan, made, shown)
+    return Prepared(_row(made, images), derivatives, len(outcomes) - len(kept), truth)
 
 
 def _spec(plan: Plan, count: int) -> dict[str, int | str]:
@@ -115,6 +122,18 @@ def _row(made: Case, images: tuple[RowImage, ...]) -> Row:
         label=_label(known.cause),
         split=known.split,
         events=(),
+    )
+
+
+def _truth(plan: Plan, made: Case, shown: dict[str, int]) -> Truth:
+    chance = posterior(plan, made.facts)
+    return Truth(
+        case=str(made.facts.id),
+        pattern=made.facts.finding.pattern,
+        lesion_ml=round(made.lesion_ml, 2),
+        layout=made.layout,
+        oracle=None if chance is None else round(1000 * chance),
+        lesions=shown,
     )
 
 

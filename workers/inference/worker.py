@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from uuid import UUID, uuid5
@@ -23,20 +22,14 @@ from domain.case import (
 from domain.events import CASE, MODEL, Request, fold
 from domain.model import TASK, Model
 from domain.stroke import PREDICTED, Cause
-from workers.inference.classifier import (
-    MANIFEST_FILE,
-    MODEL_FILE,
-    BundleRefused,
-    Classifier,
-    NothingToSee,
-    Prediction,
-)
+from workers.inference.bundles import unpacked
+from workers.inference.classifier import Classifier, NothingToSee, Prediction
 from workers.inference.schedule import DUE_ROOT
+from workers.modalities import serves
 from workers.reactor import Done, Ignored, Outcome
 
 ROLE = "inference"
 SUBJECTS = (f"{DUE_ROOT}.>",)
-BUNDLE_FILES = (MANIFEST_FILE, MODEL_FILE)
 
 log = logging.getLogger("ictus.inference")
 
@@ -85,15 +78,18 @@ class Inference:
         self, case_id: UUID, case: Case, model_id: UUID, model: Model
     ) -> PredictionEvent:
         classifier = await self._classifier(model)
+        fit = {image.derivative for image in case.usable if serves(image.sequences, TASK)}
         images = [
             await objects.fetch(self._blobs, self._books.vault, case_id, digest)
             for digest in case.inputs
+            if digest in fit
         ]
         try:
             predicted = await asyncio.to_thread(classifier.predict, images, af=case.af)
         except NothingToSee:
             return _declined(case, model_id, "out-of-distribution")
         assert model.registered is not None
+        attention = iter(predicted.attention_permille)
         return PredictionProduced(
             task=TASK,
             inputs=case.inputs,
@@ -101,7 +97,7 @@ class Inference:
             ranked=predicted.ranked,
             chosen=_chosen(predicted),
             interval=predicted.interval_permille,
-            attention=predicted.attention_permille,
+            attention=tuple(next(attention) if digest in fit else 0 for digest in case.inputs),
             model=model_id,
             model_sha256=model.registered.sha256,
             role=model.role or "",
@@ -113,22 +109,10 @@ class Inference:
         release = model.registered.manifest_sha256
         async with self._loading:
             if self._loaded is None or self._loaded[0] != release:
-                folder = await self._unpacked(release)
+                folder = await unpacked(self._blobs, release, self._cache)
                 self._loaded = release, await asyncio.to_thread(Classifier.load, folder)
                 log.info("model loaded", extra={"model": release})
             return self._loaded[1]
-
-    async def _unpacked(self, release: str) -> Path:
-        """The bundle's folder in the cache, fetched from the objects, with the manifest that was
-        registered; the manifest names the rest. Raises BundleRefused."""
-        folder = self._cache / release
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        for name in BUNDLE_FILES:
-            data = await self._blobs.get(models.bundle_key(release, name))
-            if name == MANIFEST_FILE and sha256(data).hexdigest() != release:
-                raise BundleRefused(f"{models.bundle_key(release, name)} was altered.")
-            await asyncio.to_thread((folder / name).write_bytes, data)
-        return folder
 
 
 def case_of(message: Message) -> UUID:

@@ -1,4 +1,5 @@
-"""The processes that handle what strangers send: `python -I -m workers.ingest.child read|look SECONDS`.
+"""The processes that handle what strangers send: `python -I -m workers.ingest.child read|look SECONDS
+PROFILE`.
 
 One decodes bytes into pixels, another looks at pixels and never sees the bytes. Either reads messages
 from stdin and writes answers to stdout, both as 4 bytes of length and then the bytes. It ends when its
@@ -9,15 +10,16 @@ import resource
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import cv2
 import msgspec
-import numpy as np
 
-from workers.ingest import pipeline, syscalls
+from workers.ingest import pipeline, specimens, syscalls
 from workers.ingest.outcome import Pixels
+from workers.ingest.sniff import can_read
 
 LENGTH: Final = struct.Struct("<I")
 MEMORY_BYTES_MAX: Final = 1_536 * 2**20
@@ -26,17 +28,24 @@ MEMORY_BYTES_MAX: Final = 1_536 * 2**20
 pixels: msgspec.msgpack.Decoder[Pixels] = msgspec.msgpack.Decoder(Pixels)
 
 
+WITHOUT_GATE: Final = "ingest-2"
+"""A profile that the drawing of `warm_up`, no head for the gate, goes through to its last step."""
+
+
 def read(data: bytes) -> bytes:
     """A photo's bytes to its pixels or a refusal."""
     return msgspec.msgpack.encode(pipeline.read(data))
 
 
-def look(message: bytes) -> bytes:
+def look(message: bytes, profile: str) -> bytes:
     """Pixels to an outcome; the first byte says whether before and after are to be drawn."""
-    return msgspec.msgpack.encode(pipeline.look(pixels.decode(message[1:]), message[0] > 0))
+    seen = pipeline.look(pixels.decode(message[1:]), message[0] > 0, profile)
+    return msgspec.msgpack.encode(seen)
 
 
-ACTS: Final = {"read": read, "look": look}
+def act_of(name: str, profile: str) -> Callable[[bytes], bytes]:
+    """`read`, or `look` by a profile."""
+    return read if name == "read" else partial(look, profile=profile)
 
 
 def serve(
@@ -68,7 +77,7 @@ def allow_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, resource.RLIM_INFINITY))
 
 
-def confine() -> None:
+def confine(threads: bool = False) -> None:
     """Gives up, for good, what decoding does not need: files, network, processes, memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + MEMORY_BYTES_MAX
@@ -76,34 +85,34 @@ def confine() -> None:
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_NOFILE, 0),  # none on top of those that are open
     ):
         resource.setrlimit(limit, (value, value))
+    if not threads:  # the kernel counts them as processes
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     if syscalls.can_restrict():
-        syscalls.restrict()
+        syscalls.restrict(threads)
 
 
-def warm_up(act: str) -> None:
-    """Runs every step once, so that nothing is imported or allocated late."""
-    scan = np.zeros((512, 512), np.uint8)
-    cv2.ellipse(scan, (256, 256), (150, 190), 0, 0, 360, 120, cv2.FILLED)
-    scan[::9, ::7] //= 2
-    rgb = np.repeat(scan[..., None], 3, 2)
+def warm_up(act: str, profile: str) -> None:
+    """Runs every step of the profile once, so that nothing is imported or allocated late."""
     if act == "look":
-        pipeline.look(Pixels(512, 512, rgb.tobytes(), False, {}))
+        rgb = specimens.head()
+        height, width = rgb.shape[:2]
+        for each in (profile, WITHOUT_GATE):
+            pipeline.look(Pixels(height, width, rgb.tobytes(), False, {}), profile=each)
         return
-    for suffix in (".jpg", ".png", ".webp"):
-        pipeline.read(cv2.imencode(suffix, rgb)[1].tobytes())
+    for file in specimens.files():
+        pipeline.read(file)
 
 
 def main() -> None:
-    """Prepares, confines itself and serves; the act and its CPU seconds per photo are arguments."""
-    act, cpu_seconds_max = sys.argv[1], int(sys.argv[2])
+    """Prepares, confines itself and serves; arguments: act, CPU seconds per photo, profile."""
+    act, cpu_seconds_max, profile = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     cv2.setNumThreads(1)
-    warm_up(act)
-    confine()
-    serve(ACTS[act], sys.stdin.buffer, sys.stdout.buffer, cpu_seconds_max)
+    warm_up(act, profile)
+    confine(threads=act == "read" and can_read("heic"))
+    serve(act_of(act, profile), sys.stdin.buffer, sys.stdout.buffer, cpu_seconds_max)
 
 
 if __name__ == "__main__":

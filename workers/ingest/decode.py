@@ -3,6 +3,7 @@
 import struct
 import warnings
 import zlib
+from functools import cache
 from io import BytesIO
 from typing import Final
 
@@ -18,7 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from workers.ingest.outcome import Stop
+from workers.ingest.outcome import Stop, Technical
 from workers.ingest.sniff import is_complete
 
 PIXELS_MAX: Final = 40_000_000
@@ -36,10 +37,11 @@ CANNOT_DECODE: Final = (
     LookupError,
     ArithmeticError,
     AttributeError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
-"""What Pillow's readers raise on malformed files."""
+"""What readers raise on malformed files."""
 
 ORIENTATIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,6 +62,7 @@ class Picture(msgspec.Struct, frozen=True):
 
     rgb: NDArray[np.uint8]
     by_camera: bool
+    technical: Technical = {}
 
 
 def decode(data: bytes, kind: str) -> Picture:
@@ -68,16 +71,38 @@ def decode(data: bytes, kind: str) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata: no reason to refuse a scan
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=(kind,)) as image:
-                check(image)
-                image.load()
-                turn, by_camera = facts(image)
-                rgb = to_rgb(image)
-                return Picture(np.array(rgb if turn is None else rgb.transpose(turn)), by_camera)
+            return by_pydicom(data) if kind == "DICOM" else by_pillow(data, kind)
     except BOMBS as error:
         raise Stop("too-many-pixels") from error
     except CANNOT_DECODE as error:
         raise Stop("damaged" if is_complete(data, kind) else "truncated") from error
+
+
+def by_pydicom(data: bytes) -> Picture:
+    """One frame as a viewer would show it."""
+    from workers.ingest import dicom  # only where its library is installed
+
+    return dicom.read(data)
+
+
+def by_pillow(data: bytes, kind: str) -> Picture:
+    """A photo or a picture of a screen."""
+    if kind == "HEIF":
+        learn_heif()
+    with Image.open(BytesIO(data), formats=(kind,)) as image:
+        check(image)
+        image.load()
+        turn, by_camera = facts(image)
+        rgb = to_rgb(image)
+        return Picture(np.array(rgb if turn is None else rgb.transpose(turn)), by_camera)
+
+
+@cache
+def learn_heif() -> None:
+    """Adds libheif to what Pillow opens: the picture itself, none that comes along with it."""
+    from pi_heif.as_plugin import register_heif_opener
+
+    register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 def check(image: Image.Image) -> None:

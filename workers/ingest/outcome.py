@@ -7,12 +7,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.stroke import Modality
 from workers.pixels import Box
 
 Reason = Literal[
     "empty",  # no bytes
     "not-an-image",  # no known file type
-    "unsupported-type",  # a known file type that is not JPEG, PNG or WebP
+    "unsupported-type",  # a known file type that we do not read
     "too-large",  # more bytes than we accept
     "too-many-pixels",  # by its header, before anything is decoded
     "too-small",  # a side shorter than a readable scan
@@ -27,16 +28,21 @@ Reason = Literal[
     "glare",  # a reflected lamp hides part of the head
     "text-covers-head",  # so much text on the head that little is left
     "text-remains",  # text was blanked, yet a second look still finds some
+    "not-recognised",  # shaped like a head, yet unlike every scan of one that we know
+    "not-used-yet",  # recognised, but nothing is done with its modality so far
     "decoder-failed",  # the decoding process died
     "time-limit",  # the decoding process took too long
 ]
 """Why a photo was refused. Words are added, never renamed."""
 
-QUARANTINED: Final = frozenset[Reason]({"no-head", "text-covers-head", "text-remains"})
-"""What was decoded but not safely de-identified: the original is kept restricted, nothing is shown."""
+QUARANTINED: Final = frozenset[Reason](
+    {"no-head", "text-covers-head", "text-remains", "not-recognised", "not-used-yet"}
+)
+"""What was decoded but not safely de-identified: the original is kept restricted, nothing is shown.
+What was not recognised is kept as well: a better gate may know it as a scan."""
 
 Detected = Literal[
-    "pdf", "gif", "heic", "dicom", "tiff", "bmp", "svg", "zip", "video", "other", "unknown"
+    "pdf", "gif", "heic", "avif", "dicom", "tiff", "bmp", "svg", "zip", "video", "other", "unknown"
 ]
 """File types we recognise in order to say what was sent; unknown is text or noise."""
 
@@ -50,10 +56,14 @@ Warned = Literal[
     "screen-photo",
     "little-contrast",
     "glare",
+    "film",
 ]
 """What makes an accepted photo less reliable."""
 
-Source = Literal["screenshot", "screen-photo", "unknown"]
+Source = Literal["screenshot", "screen-photo", "unknown", "film"]
+
+Technical = Mapping[str, float | str]
+"""How a DICOM frame was acquired, by names with units: numbers, and words that the standard defines."""
 
 
 class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
@@ -79,7 +89,9 @@ class Ingested(msgspec.Struct, frozen=True, tag="ingested"):
     phash: str
     """64-bit DCT hash of the largest head, 16 hex digits, as all profiles have it."""
     fingerprints: tuple[str, ...] = ()
-    """64 bits of each head, 16 hex digits; 6 bits apart or fewer is a near duplicate."""
+    """256 bits of each head, see `fingerprint`; `workers.duplicates` tells which are alike."""
+    sequences: tuple[Modality, ...] = ()
+    """What each head was recognised as; empty in profiles that do not look."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -88,6 +100,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     outcome: Literal["rejected", "quarantined"]
     reason: Reason
     detected: Detected | None = None
+    modality: Modality | None = None
+    """What it was recognised as."""
 
 
 class Pixels(msgspec.Struct, frozen=True, tag="pixels"):
@@ -99,6 +113,7 @@ class Pixels(msgspec.Struct, frozen=True, tag="pixels"):
     """Height x width x 3 bytes, upright."""
     by_camera: bool
     cpu_us: dict[str, int]
+    technical: Technical = {}
 
     def array(self) -> NDArray[np.uint8]:
         """The pixels, height x width x 3, read-only."""
@@ -117,14 +132,20 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     """Where text was blanked on them, in the same picture."""
     beside: bytes = b""
     """JPEG: the picture as it came beside what is left of it; empty unless asked for."""
+    technical: Technical = {}
 
 
 class Stop(Exception):
     """Ends the pipeline early with its refusal."""
 
-    def __init__(self, reason: Reason, detected: Detected | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        detected: Detected | None = None,
+        modality: Modality | None = None,
+    ) -> None:
         super().__init__(reason)
         outcome: Literal["rejected", "quarantined"] = (
             "quarantined" if reason in QUARANTINED else "rejected"
         )
-        self.refused = Refused(outcome, reason, detected)
+        self.refused = Refused(outcome, reason, detected, modality)

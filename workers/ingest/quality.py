@@ -102,8 +102,8 @@ def warned(quality: Mapping[str, int], source: Source, cut_off: bool) -> Iterato
         yield "cut-off"
     if quality.get("text"):
         yield "text-on-head"
-    if source == "screen-photo":
-        yield "screen-photo"
+    if source in ("screen-photo", "film"):
+        yield source
 
 
 def phash(head: Gray) -> str:

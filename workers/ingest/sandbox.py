@@ -14,6 +14,7 @@ import msgspec
 
 from commands.ports import Unavailable
 from workers.ingest.outcome import Examined, Ingested, Pixels, Refused, Stop
+from workers.ingest.pipeline import CURRENT
 from workers.ingest.sniff import sniff
 
 ENVIRONMENT: Final = {
@@ -54,12 +55,13 @@ class Sandbox:
         self,
         children: int = 1,
         *,
+        profile: str = CURRENT,
         images_max: int = 200,
         cpu_seconds_max: int = CPU_SECONDS_MAX,
         wall_seconds_max: float = WALL_SECONDS_MAX,
     ) -> None:
         """So many `children` in each pool; the limits hold for every photo in each."""
-        limits = (images_max, cpu_seconds_max, wall_seconds_max)
+        limits = (profile, images_max, cpu_seconds_max, wall_seconds_max)
         self.readers = Pool("read", children, *limits)
         self.lookers = Pool("look", children, *limits)
 
@@ -96,6 +98,7 @@ class Pool:
         self,
         act: Act,
         children: int,
+        profile: str,
         images_max: int,
         cpu_seconds_max: int,
         wall_seconds_max: float,
@@ -103,6 +106,7 @@ class Pool:
         """A child is replaced after `images_max` photos; the limits in seconds hold for each."""
         self.act: Act = act
         self.children = children
+        self.profile = profile
         self.images_max = images_max
         self.cpu_seconds_max = cpu_seconds_max
         self.wall_seconds_max = wall_seconds_max
@@ -139,7 +143,7 @@ class Pool:
 
     async def child(self) -> "Child":
         """A child that is ready for its first photo."""
-        return await Child.start(self.act, self.cpu_seconds_max)
+        return await Child.start(self.act, self.cpu_seconds_max, self.profile)
 
     async def restart(self, slot: "Task[Child]") -> "Child":
         """Ends the child of a slot, if it ever started, and starts another."""
@@ -162,12 +166,13 @@ class Child:
         self.images = 0
 
     @classmethod
-    async def start(cls, act: Act, cpu_seconds_max: int) -> Self:
+    async def start(cls, act: Act, cpu_seconds_max: int, profile: str = CURRENT) -> Self:
         """Starts a process and waits until it is warm; Unavailable if that fails."""
-        command = (sys.executable, "-I", "-m", "workers.ingest.child", act, str(cpu_seconds_max))
+        words = ("-I", "-m", "workers.ingest.child", act, str(cpu_seconds_max), profile)
         child = cls(
             await create_subprocess_exec(
-                *command,
+                sys.executable,
+                *words,
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,
@@ -182,7 +187,9 @@ class Child:
         except BaseException as error:
             await child.stop()
             if isinstance(error, (TimeoutError, *DIED)):
-                raise Unavailable(f"the process that {WORKS[act]} does not start") from error
+                by_hand = " ".join(("python", *words))
+                told = f"the process that {WORKS[act]} does not start; `{by_hand} < /dev/null` says why"
+                raise Unavailable(told) from error
             raise
         return child
 

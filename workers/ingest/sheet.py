@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.ingest.outcome import Source, Warned
+from domain.stroke import Modality
+from workers.ingest.outcome import Source, Technical, Warned
 from workers.pixels import Box, Gray
 
 Rgb = NDArray[np.uint8]
@@ -19,10 +20,11 @@ class Sheet(msgspec.Struct):
 
     data: bytes = b""
     kind: str = ""
-    """The one Pillow format to decode with."""
+    """The one format to decode with."""
     rgb: Rgb = NOTHING
     """Height x width x 3, upright."""
     by_camera: bool = False
+    technical: Technical = {}
     gray: Gray = NOTHING
     """Height x width, as `rgb`."""
     source: Source = "unknown"
@@ -36,6 +38,8 @@ class Sheet(msgspec.Struct):
     """The derivative's pixels: 0 is blanked, anatomy, and text blanked on it, at least 1."""
     heads: tuple[Box, ...] = ()
     """Boxes in `kept`, in reading order."""
+    sequences: tuple[Modality, ...] = ()
+    """What each head was recognised as."""
     quality: dict[str, int] = {}
     warnings: tuple[Warned, ...] = ()
     phash: str = ""

@@ -19,7 +19,9 @@ EVERY_THREAD: Final = 1
 
 ALLOW: Final = 0x7FFF0000
 KILL: Final = 0x80000000
-REFUSE: Final = 0x00050000 | errno.EPERM
+FAIL: Final = 0x00050000
+REFUSE: Final = FAIL | errno.EPERM
+UNKNOWN: Final = FAIL | errno.ENOSYS
 
 LOAD: Final = 0x20
 IF_EQUAL: Final = 0x15
@@ -30,6 +32,8 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 """Offsets into what the kernel shows a filter: struct seccomp_data."""
 
 PROT_EXEC: Final = 4
+THREAD: Final = 0x3D0F00
+"""How the C library asks `clone` for a thread of this very process."""
 
 
 class Machine(NamedTuple):
@@ -42,6 +46,11 @@ class Machine(NamedTuple):
     """These may not make memory executable."""
     prlimit64: int
     """May set this very process's limit of CPU seconds only."""
+    threaded: dict[str, int]
+    """What a thread needs besides `clone`."""
+    clone: int
+    clone3: int
+    """Hides its flags from filters; where it is unknown, `clone` is taken."""
 
 
 MACHINES: Final = {
@@ -71,6 +80,9 @@ MACHINES: Final = {
         },
         mapping={"mmap": 9, "mprotect": 10},
         prlimit64=302,
+        threaded={"set_robust_list": 273, "rseq": 334},
+        clone=56,
+        clone3=435,
     ),
     "aarch64": Machine(
         audit=0xC00000B7,
@@ -98,6 +110,9 @@ MACHINES: Final = {
         },
         mapping={"mmap": 222, "mprotect": 226},
         prlimit64=261,
+        threaded={"set_robust_list": 99, "rseq": 293},
+        clone=220,
+        clone3=435,
     ),
 }
 
@@ -120,10 +135,13 @@ def can_restrict() -> bool:
     return sys.platform == "linux" and platform.machine() in MACHINES
 
 
-def restrict() -> None:
-    """From now on every other call fails with EPERM, in all threads; OSError if it cannot be so."""
+def restrict(threads: bool = False) -> None:
+    """From now on every other call fails with EPERM; OSError if it cannot be so.
+
+    With `threads` the process may still start some of its own, which are held to the same.
+    """
     machine = MACHINES[platform.machine()]
-    code = b"".join(step.packed() for step in program(machine))
+    code = b"".join(step.packed() for step in program(machine, threads))
     kept = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("@HP", len(code) // 8, ctypes.addressof(kept))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -134,25 +152,42 @@ def restrict() -> None:
         raise OSError(ctypes.get_errno(), "the kernel takes no filter of system calls")
 
 
-def program(machine: Machine) -> Iterable[Instruction]:
+def program(machine: Machine, threads: bool) -> Iterable[Instruction]:
     """The filter: what is not allowed is refused, and a foreign architecture's call is the last."""
     yield Instruction(LOAD, ARCHITECTURE)
     yield Instruction(IF_EQUAL, machine.audit, if_true=1)
     yield Instruction(RETURN, KILL)
     yield Instruction(LOAD, NUMBER)
     for number in machine.plain.values():
-        yield Instruction(IF_EQUAL, number, if_false=1)
-        yield Instruction(RETURN, ALLOW)
+        yield from call(number, Instruction(RETURN, ALLOW))
     for number in machine.mapping.values():
-        yield Instruction(IF_EQUAL, number, if_false=4)
-        yield Instruction(LOAD, ARGUMENTS + 8 * 2)
-        yield Instruction(IF_ANY_BIT, PROT_EXEC, if_true=1)
-        yield Instruction(RETURN, ALLOW)
-        yield Instruction(RETURN, REFUSE)
-    yield Instruction(IF_EQUAL, machine.prlimit64, if_false=5)
-    yield Instruction(LOAD, ARGUMENTS)
-    yield Instruction(IF_EQUAL, 0, if_false=3)
-    yield Instruction(LOAD, ARGUMENTS + 8)
-    yield Instruction(IF_EQUAL, resource.RLIMIT_CPU, if_false=1)
-    yield Instruction(RETURN, ALLOW)
+        may_run = Instruction(IF_ANY_BIT, PROT_EXEC, if_true=1)
+        yield from call(number, argument(2), may_run, Instruction(RETURN, ALLOW))
+    itself = Instruction(IF_EQUAL, 0, if_false=3)
+    cpu = Instruction(IF_EQUAL, resource.RLIMIT_CPU, if_false=1)
+    allowed = Instruction(RETURN, ALLOW)
+    yield from call(machine.prlimit64, argument(0), itself, argument(1), cpu, allowed)
+    if threads:
+        yield from threading(machine)
     yield Instruction(RETURN, REFUSE)
+
+
+def threading(machine: Machine) -> Iterable[Instruction]:
+    """What starts and ends a thread."""
+    for number in machine.threaded.values():
+        yield from call(number, Instruction(RETURN, ALLOW))
+    yield from call(machine.clone3, Instruction(RETURN, UNKNOWN))
+    is_thread = Instruction(IF_EQUAL, THREAD, if_false=1)
+    yield from call(machine.clone, argument(0), is_thread, Instruction(RETURN, ALLOW))
+
+
+def call(number: int, *then: Instruction) -> Iterable[Instruction]:
+    """If this is the call, then so; what does not return in it is refused."""
+    yield Instruction(IF_EQUAL, number, if_false=len(then) + 1)
+    yield from then
+    yield Instruction(RETURN, REFUSE)
+
+
+def argument(place: int) -> Instruction:
+    """Loads the lower half of an argument."""
+    return Instruction(LOAD, ARGUMENTS + 8 * place)

@@ -4,26 +4,28 @@ Two small nets, made by `training.overlay_net` from drawn pictures only (their r
 one blanks, the other, of another shape and seed, looks whether anything is left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from hashlib import sha256
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.ingest.session import load
 from workers.pixels import Box, Gray, heads
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Net = Literal["overlay", "residual"]
+Net = Literal["overlay", "residual", "finer"]
+Read = Callable[[NDArray[np.uint8]], Gray]
+"""RGB of an area to its ink (1), half the size (rounded up)."""
 
 SHA256: Final[dict[Net, str]] = {
     "overlay": "ac07b5bc20c9250051e2fc2dbb9c0053c02ae6f11e6ffd897cbc68fcb78c1836",
     "residual": "356c75896a8e1c0e143368d1a2b6ccabee6b3b4cbc5dacc9bda9dfb7bca2a9c4",
+    "finer": "5557192d4f6fe650ad62eaeffc7d51ca7207d6193bc9bb6935185732cea07e3c",
 }
 
 STRIDE: Final = 16
@@ -54,17 +56,17 @@ LEFT_PX_MIN: Final = 30
 """The second net speaks up from so much certain ink in one piece (at half size)."""
 
 
-class BadNet(Exception):
-    """A net's file is not the one this version was tested with."""
-
-
 def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
     """Mask (1) of text on the heads of `mask`, height x width, widened to hide it all."""
+    return on_heads(rgb, mask, letters)
+
+
+def on_heads(rgb: NDArray[np.uint8], mask: Gray, read: Read) -> Gray:
+    """The same by any way to find ink."""
     found = np.zeros(mask.shape, np.uint8)
-    for box in widened(mask):
-        x, y, w, h = box
+    for x, y, w, h in widened(mask):
         place = found[y : y + h, x : x + w]
-        place |= covered(ink(rgb[y : y + h, x : x + w], max(rgb.shape)))
+        place |= covered(ink(rgb[y : y + h, x : x + w], max(rgb.shape), read))
     return np.asarray(found & mask, np.uint8)
 
 
@@ -93,24 +95,32 @@ def widened(mask: Gray) -> list[Box]:
     return boxes
 
 
-def ink(area: NDArray[np.uint8], side_px: int) -> Gray:
-    """Ink (1) in an area of a picture whose longer side is `side_px`, specks left out."""
-    height, width = area.shape[:2]
-    found = letters(seen("overlay", area), (width, height))
+def ink(area: NDArray[np.uint8], side_px: int, read: Read) -> Gray:
+    """Ink (1) in an area of a picture whose longer side is `side_px`."""
+    found = enlarged_to(area, read(area))
     if side_px >= HALF_FROM_PX:
         half = cv2.resize(area, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        found |= letters(seen("overlay", np.asarray(half, np.uint8)), (width, height))
+        found |= enlarged_to(area, read(np.asarray(half, np.uint8)))
     return found
 
 
-def letters(logits: NDArray[np.float32], size: tuple[int, int]) -> Gray:
-    """Ink without specks at `size` (width, height)."""
-    dark = (logits >= INK_LOGIT_MIN).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
-    large = stats[:, cv2.CC_STAT_AREA] >= SPECK_PX
+def enlarged_to(area: NDArray[np.uint8], mask: Gray) -> Gray:
+    """The mask at the area's size."""
+    size = (area.shape[1], area.shape[0])
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def letters(area: NDArray[np.uint8]) -> Gray:
+    """Ink (1) without specks, at half the area's size."""
+    return pieces(seen("overlay", area) >= INK_LOGIT_MIN, SPECK_PX)
+
+
+def pieces(where: NDArray[np.bool_], px_min: int) -> Gray:
+    """Connected regions (1) of at least so many pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(where.astype(np.uint8))
+    large = stats[:, cv2.CC_STAT_AREA] >= px_min
     large[0] = False
-    kept = large[labels].astype(np.uint8)
-    return np.asarray(cv2.resize(kept, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(large[labels], np.uint8)
 
 
 def covered(ink_mask: Gray) -> Gray:
@@ -147,18 +157,12 @@ def seen(net: Net, area: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(logits[0, 0, : (height + 1) // 2, : (width + 1) // 2], np.float32)
 
 
+def stamp(net: Net) -> str:
+    """The net's name and the beginning of its hash, as profiles tell it."""
+    return f"{net}@{SHA256[net][:12]}"
+
+
 @cache
 def session(net: Net) -> "InferenceSession":
-    """The net, on one thread, so that any machine's threads give the same bits."""
-    from onnxruntime import InferenceSession, SessionOptions
-
-    model = (files("workers.ingest") / "nets" / f"{net}.onnx").read_bytes()
-    if sha256(model).hexdigest() != SHA256[net]:
-        raise BadNet(f"{net}.onnx is not the one that belongs to this version")
-    options = SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = (
-        False  # every picture has a new size
-    )
-    options.log_severity_level = 3
-    return InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    """The net, loaded once."""
+    return load(net, SHA256[net])

@@ -2,25 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
-from uuid import UUID
 
 from msgspec.structs import replace
 
 from commands import cases, objects
-from commands.objects import ORIGINALS
 from commands.ports import Blobs, Missing, Photos, TooLarge
 from commands.transact import Books, because
-from domain.case import (
-    ImageIngested,
-    ImageQuarantined,
-    ImageRejected,
-    ImageSubmitted,
-    Ingestion,
-    Reason,
-)
+from domain.case import ImageRejected, ImageSubmitted, Ingestion, Reason
 from domain.events import Recorded
 from domain.identity import reaction
-from domain.sealed import additional_data, plain
+from domain.sealed import additional_data
+from workers.ingest.keeping import Keeping
 from workers.ingest.pipeline import PROFILE, Ingested, Refused
 from workers.reactor import Done, Ignored, Outcome
 
@@ -84,47 +76,8 @@ class Ingest(NamedTuple):
         except TooLarge:
             return _rejected(image, "too-large")
         outcome = await self.process(data)
-        if isinstance(outcome, Ingested):
-            return await self._keep(recorded.aggregate_id, image, data, outcome)
-        if outcome.outcome == "rejected":
-            return _rejected(image, outcome.reason)
-        return await self._quarantine(recorded.aggregate_id, image, data, outcome)
-
-    async def _keep(
-        self, case: UUID, image: ImageSubmitted, data: bytes, ingested: Ingested
-    ) -> ImageIngested:
-        original = await self._store(case, data, ORIGINALS)
-        await self._store(case, ingested.derivative)
-        return ImageIngested(
-            item=image.item,
-            modality=image.modality,
-            derivative=ingested.sha256,
-            pixels=ingested.pixel_sha256,
-            original=plain(original),
-            width=ingested.width,
-            height=ingested.height,
-            source=ingested.source,
-            profile=PROFILE,
-            phash=ingested.phash,
-            heads=ingested.head,
-            masked_permille=ingested.masked_permille,
-            quality=dict(ingested.quality),
-            warnings=tuple(ingested.warnings),
-            fingerprints=ingested.fingerprints,
-        )
-
-    async def _quarantine(
-        self, case: UUID, image: ImageSubmitted, data: bytes, refused: Refused
-    ) -> ImageQuarantined:
-        return ImageQuarantined(
-            item=image.item,
-            reason=refused.reason,
-            profile=PROFILE,
-            original=plain(await self._store(case, data, ORIGINALS)),
-        )
-
-    async def _store(self, case: UUID, data: bytes, folder: str = "") -> str:
-        return await objects.store(self.blobs, self.books.vault, case, data, folder)
+        keeping = Keeping(self.books.vault, self.blobs, PROFILE)
+        return await keeping.of(recorded.aggregate_id, image, data, outcome)
 
 
 def _is_final_rejection(outcome: Ingestion) -> bool:

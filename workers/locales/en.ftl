@@ -106,6 +106,11 @@ rejected-failed = it could not be processed; send it again or take a screenshot.
 rejected-too-dark = the image is too dark; brighten the screen or the window and take it again.
 rejected-too-bright = the image is burnt out to white; set a wider window or lower the brightness and take it again.
 rejected-glare = a lamp is reflected on the screen; hold the phone parallel to the screen, out of the light, or take a screenshot.
+rejected-not-recognised = this does not look like a brain MRI; open one axial series on the full screen and take it again.
+rejected-not-used-yet = what it shows is kept, but not used yet; please send brain MRI.
+kept-ct = this is a CT: kept, not used yet; please send brain MRI.
+kept-ecg = this is an ECG: kept, not used yet; please send brain MRI.
+kept-report = this is a page of text: kept, not used yet; please send brain MRI.
 
 ## What makes an accepted image less reliable, and what to do better next time
 
@@ -118,6 +123,7 @@ warned-text-on-head = text lay on the head: hide the viewer's overlays.
 warned-screen-photo = a photo of a screen: a screenshot sent as a file shows more.
 warned-little-contrast = little contrast: set a narrower window or brighten the screen.
 warned-glare = light is reflected: hold the phone parallel to the screen.
+warned-film = a photo of a film: a screenshot of the viewer shows more.
 
 ## What a clinician says about a case
 
@@ -215,6 +221,7 @@ refused-Changed = The file changed while it was taken in.
 refused-AnotherPatient = This case was taken in for another patient.
 refused-IsWithdrawn = This case was withdrawn: nothing new comes into it.
 refused-Exhausted = This invitation was used up or has expired. Ask for a new one.
+refused-NotPassed = This model has not passed its test.
 refused-NotHere = This model must not answer here.
 refused-Refused = This cannot be done.
 old-button = This button is too old. Open the case from /cases.

@@ -1,0 +1,90 @@
+"""`ictus model test` and `compare` on synthetic cases, as people run them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ictus.models import DEMO_BUNDLE
+from training.synthetic.facts import Plan
+from training.synthetic.rows import write
+from training.testing.run import read_report
+from training.testing.truth import read_truth
+
+CASES = 12
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic")
+    write(Plan(mode="easy", seed=5), CASES, folder, 2, lambda done, of: None)
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    shutil.copytree(DEMO_BUNDLE, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def ictus(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ictus", "model", *map(str, words)], capture_output=True, text=True
+    )
+
+
+def test_a_bundle_is_held_to_its_limits_and_carries_the_report(
+    bundle: Path, dataset: Path, tmp_path: Path
+) -> None:
+    page, limits = tmp_path / "report.html", tmp_path / "limits.toml"
+    limits.write_text("[latency_p95_ms]\nat_most = 60000\n\n[moved_by_order]\nat_most = 0\n")
+    asked = ("test", bundle, "--dataset", dataset, "--split", "train", "--acceptance", limits)
+
+    done = ictus(*asked, "--report", page, "--json")
+
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["passed"], told["failed"]) == (0, True, []), done.stderr
+    assert told["n"] <= CASES
+    assert {"auroc", "auroc_low", "auroc_high", "ece", "coverage", "answered_rate"} <= set(told)
+    assert told["oracle_auroc"] is not None
+    assert told["notice"]
+    report = read_report(bundle)
+    assert report
+    assert report.figures["auroc"] == told["auroc"]
+    html = page.read_text()
+    assert "Passed: every limit holds" in html
+    assert told["notice"] in html
+
+    limits.write_text("[auroc]\nat_least = 1.1\n")
+    failed = ictus(*asked)
+    assert failed.returncode == 5
+    assert "NOT PASSED" in failed.stderr
+    assert "FAILS" in failed.stdout
+
+
+def test_a_bundle_does_as_well_as_itself(bundle: Path, dataset: Path) -> None:
+    done = ictus("compare", bundle, DEMO_BUNDLE, "--dataset", dataset, "--split", "train", "--json")
+    told = json.loads(done.stdout)
+    assert told["difference"] == told["difference_low"] == told["difference_high"] == 0
+    assert (told["mcnemar_p"], told["flipped"]) == (1, [])
+
+
+def test_what_cannot_be_tested_is_said_with_its_exit_code(bundle: Path, dataset: Path) -> None:
+    nowhere = ictus("test", bundle, "--dataset", bundle)
+    empty = ictus("test", bundle, "--dataset", dataset, "--split", "external")
+    lax = ictus("test", bundle, "--dataset", dataset, "--acceptance", bundle / "manifest.json")
+    (bundle / "model.onnx").write_bytes(b"another")
+    altered = ictus("test", bundle, "--dataset", dataset)
+    assert [done.returncode for done in (nowhere, empty, lax, altered)] == [4, 5, 2, 4]
+    assert "both causes are needed" in empty.stderr
+
+
+def test_a_synthetic_dataset_knows_what_its_rows_do_not_tell(dataset: Path) -> None:
+    truths = read_truth(dataset)
+    assert len(truths) <= CASES
+    assert all(truth.pattern and truth.layout for truth in truths.values())
+    assert any(sum(truth.lesions.values()) for truth in truths.values())
+    assert read_truth(dataset / "images") == {}

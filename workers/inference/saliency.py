@@ -1,0 +1,76 @@
+"""Where a prediction comes from: how far it falls when a patch of the images is blanked (occlusion,
+M. D. Zeiler, R. Fergus, ECCV 2014). It needs nothing of the model but its answers."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.inference.classifier import Classifier, af_input
+from workers.pixels import Gray, heads, load, tiles
+
+CELLS_ACROSS: Final = 8
+ANATOMY_BLACK: Final = 1
+OVERLAY_SHARE: Final = 0.6
+
+Heat = NDArray[np.float32]
+"""Height x width of a derivative: how far the probability falls, 0 and more."""
+
+
+def occluded(
+    classifier: Classifier,
+    derivatives: Sequence[bytes],
+    af: str,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Heat]:
+    """A map for each derivative, for the cause that is most likely."""
+    parts = [tiles(each) for each in derivatives]
+    answer = af_input(af)
+    whole = classifier.run(np.concatenate(parts), answer)[0]
+    top = int(np.argmax(whole))
+    maps = []
+    for at, derivative in enumerate(derivatives):
+        gray = load(derivative)
+        heat = np.zeros(gray.shape, np.float32)
+        for x, y, w, h in cells(gray):
+            blanked = gray.copy()
+            patch = blanked[y : y + h, x : x + w]
+            patch[patch > 0] = ANATOMY_BLACK
+            changed = [*parts[:at], tiles(png(blanked)), *parts[at + 1 :]]
+            fallen = whole[top] - classifier.run(np.concatenate(changed), answer)[0][top]
+            heat[y : y + h, x : x + w] = max(0.0, float(fallen))
+        maps.append(np.where(gray > 0, heat, 0).astype(np.float32))
+        told(at + 1, len(derivatives))
+    return maps
+
+
+def cells(gray: Gray) -> list[tuple[int, int, int, int]]:
+    """x, y, width and height of the patches that cover the heads, CELLS_ACROSS to a head's width."""
+    found = []
+    for left, top, width, height in heads(gray):
+        side = max(1, -(-max(width, height) // CELLS_ACROSS))
+        found += [
+            (x, y, min(side, left + width - x), min(side, top + height - y))
+            for y in range(top, top + height, side)
+            for x in range(left, left + width, side)
+        ]
+    return found
+
+
+def overlay(derivative: bytes, heat: Heat, most: float) -> bytes:
+    """PNG of a derivative with its map in colour; `most` is what is shown as the hottest."""
+    gray = load(derivative)
+    if most <= 0:
+        return png(gray)
+    level = np.asarray(np.clip(255 * heat / most, 0, 255), np.uint8)
+    smooth = cv2.GaussianBlur(level, (0, 0), max(1.0, max(gray.shape) / (6 * CELLS_ACROSS)))
+    colour = cv2.applyColorMap(np.asarray(smooth, np.uint8), cv2.COLORMAP_INFERNO)
+    weight = (OVERLAY_SHARE * smooth / 255.0)[..., None]
+    grey = np.repeat(gray[..., None], 3, 2)
+    return png(np.asarray(grey * (1 - weight) + colour * weight, np.uint8))
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".png", pixels)[1].tobytes()
