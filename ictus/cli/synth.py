@@ -19,31 +19,61 @@ if TYPE_CHECKING:
     from training.synthetic.facts import Plan
     from training.synthetic.truth import Parcel
 
-Share = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
-Difficulty = Annotated[float | None, Parameter(validator=Number(gte=0, lte=1))]
-Flag = Parameter(negative="")
-
 HOUSE = ".ictus/synth"
 COLUMNS = ("case", "synthetic truth", "pattern", "pictures", "answer", "seconds")
+
+
+def _share(help_: str) -> Parameter:
+    return Parameter(validator=Number(gte=0, lte=1), help=help_)
+
+
+def _flag(help_: str) -> Parameter:
+    return Parameter(negative="", help=help_)
+
+
+Mode = Literal["easy", "realistic", "null", "shortcut", "shift"]
+Seed = Annotated[
+    int,
+    Parameter(
+        validator=Number(gte=0),
+        help="The same version, mode, seed and number of a case always give the same bytes.",
+    ),
+]
+Difficulty = Annotated[float | None, _share("From 0, as easy, to 1, as realistic.")]
+Prevalence = Annotated[float, _share("Share of cardioembolic among the two causes.")]
+Others = Annotated[
+    float, _share("Share of cases of neither cause: small vessels, undetermined, no stroke.")
+]
+Hostile = Annotated[float, _share("Share of cases with one more file that is no scan.")]
+AsDataset = Annotated[
+    bool, _flag("Writes a dataset for training instead: images through ingest, rows as ever.")
+]
+ThroughBot = Annotated[
+    bool,
+    _flag(
+        f"Sends the cases through a whole running system instead, and says what came back: a demo"
+        f" house (--data, {HOUSE}) with a local Bot API emulator."
+    ),
+]
 
 
 def synth(
     *,
     cases: Count,
     out: Path | None = None,
-    mode: Literal["easy", "realistic", "null", "shortcut", "shift"] = "realistic",
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    mode: Mode = "realistic",
+    seed: Seed = 0,
     difficulty: Difficulty = None,
-    prevalence: Share = 0.5,
-    others: Share = 0.0,
-    hostile: Share = 0.0,
+    prevalence: Prevalence = 0.5,
+    others: Others = 0.0,
+    hostile: Hostile = 0.0,
     processes: Count | None = None,
-    as_dataset: Annotated[bool, Flag] = False,
-    through_bot: Annotated[bool, Flag] = False,
+    as_dataset: AsDataset = False,
+    through_bot: ThroughBot = False,
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Makes synthetic cases with their whole truth. Not clinically valid.
+    """Makes synthetic cases with their truth. Not clinically valid.
 
     Parameters
     ----------
@@ -54,23 +84,8 @@ def synth(
     mode
         easy: each pattern from one cause. realistic: patterns as published. null: labels say nothing.
         shortcut: the viewer gives the label away, and lies in the test split. shift: a new centre.
-    seed
-        The same version, mode, seed and number of a case always give the same bytes.
-    difficulty
-        Between 0, as easy, and 1, as realistic.
-    prevalence
-        Share of cardioembolic among the two causes.
-    others
-        Share of cases of neither cause: small vessels, undetermined, no stroke.
-    hostile
-        Share of cases with one more file that is no scan.
     processes
         All cores unless told otherwise.
-    as_dataset
-        Writes a dataset for training instead: images through ingest, rows as of `ictus dataset build`.
-    through_bot
-        Sends the cases through a whole running system instead: a demo house (--data, .ictus/synth) with
-        a local Bot API. Says what came back.
     """
     from training.synthetic.facts import Plan
 
@@ -154,4 +169,5 @@ def _tell(written: dict[str, Any], cases_per_s: float, out: Path, json: bool) ->
 
 
 def _told(value: object) -> object:
+    """What a cell holds: counts as words."""
     return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value

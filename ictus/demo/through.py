@@ -7,6 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from itertools import count
 from statistics import median
 from uuid import UUID
 
@@ -88,20 +89,28 @@ async def push(
 
 
 async def _work(stage: Stage, cases: list[Parcel], told: Progress) -> list[Outcome]:
-    token = await stage.invitation("clinician")
     size = min(CREW_MAX, -(-len(cases) // CASES_PER_CLINICIAN))
-    crew = [await stage.clinician(number) for number in range(size)]
-    await asyncio.gather(*(one.join(token) for one in crew))
     done: list[Outcome] = []
+    numbers = count()
 
-    async def shift(clinician: Clinician, share: list[Parcel]) -> None:
-        for case in share:
-            for outcome in await _sent(stage, clinician, case):
-                done.append(outcome)
+    async def shift(share: list[Parcel]) -> None:
+        token = await stage.invitation("clinician")
+        clinician = await _joined(stage, next(numbers), token)
+        for at, case in enumerate(share):
+            if at and len(case.pictures) == 1:
+                clinician = await _joined(stage, next(numbers), token)
+            done.extend(await _sent(stage, clinician, case))
             told(sum(one.hostile is None for one in done), len(cases))
 
-    await asyncio.gather(*(shift(one, cases[at::size]) for at, one in enumerate(crew)))
+    await asyncio.gather(*(shift(cases[at::size]) for at in range(size)))
     return sorted(done, key=lambda one: (one.number, one.hostile or ""))
+
+
+async def _joined(stage: Stage, number: int, token: str) -> Clinician:
+    """Somebody new. A single photo is sent by one, since soon after others it would be one of theirs."""
+    clinician = await stage.clinician(number)
+    await clinician.join(token)
+    return clinician
 
 
 async def _sent(stage: Stage, clinician: Clinician, case: Parcel) -> list[Outcome]:
