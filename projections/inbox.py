@@ -191,17 +191,19 @@ async def cases_of(db: Db, person: UUID, limit: int, offset: int = 0) -> list[Ca
 
 
 async def others_of(
-    db: Db, person: UUID, case: UUID, limit: int, offset: int = 0
+    db: Db, person: UUID, case: UUID, suspects: Sequence[UUID], limit: int, offset: int = 0
 ) -> list[CaseLine]:
-    """The person's cases that may be of this one's patient and are not known to be, newest first."""
+    """The person's cases that may be of this one's patient and are not known to be: those that are
+    suspected first, then newest first."""
     found = await db.fetch(
         "SELECT * FROM inbox.overview WHERE person = $1 AND case_id <> $2"
         " AND NOT $2 = ANY(linked) AND state NOT IN ('withdrawn', 'erased')"
-        " ORDER BY opened_at DESC, case_id LIMIT $3 OFFSET $4",
+        " ORDER BY case_id = ANY($5::uuid[]) DESC, opened_at DESC, case_id LIMIT $3 OFFSET $4",
         person,
         case,
         limit,
         offset,
+        list(suspects),
     )
     return [CaseLine(**row) for row in found]
 

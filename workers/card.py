@@ -30,16 +30,19 @@ Rows = tuple[tuple[Button, ...], ...]
 
 CAPTION_UNITS_MAX = 1024
 MESSAGE_UNITS_MAX = 4096
+ALIKE = "≈"
 
 
 class CaseLine(Struct, frozen=True):
-    """A case in the list; `cause` is the final one if known, else the most likely one."""
+    """A case in the list; `cause` is the final one if known, else the most likely one; `alike` marks one
+    with a near duplicate of a picture in question."""
 
     code: str
     case: UUID
     state: State
     cause: Cause | None
     time: Instant
+    alike: bool = False
 
 
 # The card of a case
@@ -227,7 +230,8 @@ def _case_label(line: CaseLine, language: str) -> str:
     told = line.cause if line.state in ("answered", "confirmed") else None
     cause = [plainly(language, f"cause-{told}")] if told else []
     state = plainly(language, f"state-{line.state}")
-    return " · ".join([line.code, f"{line.time:%d.%m}", state, *cause])
+    code = f"{ALIKE} {line.code}" if line.alike else line.code
+    return " · ".join([code, f"{line.time:%d.%m}", state, *cause])
 
 
 # Coming in

@@ -87,15 +87,17 @@ async def test_only_ones_own_living_cases_may_be_of_the_same_patient(
     ledger: MemoryLedger, given: Given, database: PostgresDatabase
 ) -> None:
     by, someone = await given.person(), await given.person()
-    case, linked, gone, other = [await given.answered_case(by) for _ in range(4)]
+    older, case, linked, gone, other = [await given.answered_case(by) for _ in range(5)]
     foreign = await given.answered_case(someone)
     await given.linked(case, linked)
     await given.withdrawn(gone)
     await project(ledger, database, INBOX)
     async with database.acquire() as db:
-        found = await inbox.others_of(db, by, case, limit=9)
-        assert [line.case_id for line in found] == [other]
-        assert await inbox.others_of(db, by, case, limit=9, offset=1) == []
+        found = await inbox.others_of(db, by, case, (), limit=9)
+        assert [line.case_id for line in found] == [other, older]
+        suspected = await inbox.others_of(db, by, case, (older,), limit=9)
+        assert [line.case_id for line in suspected] == [older, other]
+        assert await inbox.others_of(db, by, case, (), limit=9, offset=2) == []
         assert await inbox.case_beginning(db, by, other.hex[:16]) == other
         assert await inbox.case_beginning(db, by, foreign.hex[:16]) is None
 

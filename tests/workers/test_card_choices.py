@@ -102,9 +102,10 @@ def test_choices_lead_through_cause_and_evidence_and_back() -> None:
 
 
 def test_a_link_to_another_case_is_asked_twice_and_can_be_left_each_time() -> None:
-    other = CaseLine("A1-BCDE", an_id("a"), "answered", "cardioembolic", NOON)
+    other = CaseLine("A1-BCDE", an_id("a"), "answered", "cardioembolic", NOON, alike=True)
     digits = an_id("a").hex[: taps.CASE_DIGITS]
     chosen = same_patient_keyboard(CASE_ID, [other], "en", page=1, more=True)
+    assert chosen[0][0].label == "≈ A1-BCDE · 02.03 · answered · cardioembolic"
     confirmed = confirm_keyboard(CASE_ID, an_id("a"), "en")
     assert [[taps.parse(button.action) for button in row] for row in chosen] == [
         [taps.ConfirmSamePatient(CASE_ID, digits)],
