@@ -155,11 +155,11 @@ async def test_bad_rows_are_refused_each_for_its_reason_and_the_others_come_in(
     scans = tmp_path / "scans"
     put_images(scans, ("good.png", "other.png"), 521)
     (scans / "text.png").write_bytes(b"no image at all")
-    (scans / "scan.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    (scans / "scan.pdf").write_bytes(b"%PDF-1.7 of a scan")
     (scans / "empty.png").touch()
     (scans / "large.png").write_bytes(bytes(20_000_001))
     (scans / "link.png").symlink_to(outside)
-    files = "text.png scan.dcm empty.png large.png link.png gone.png good.png;gone.png good.png"
+    files = "text.png scan.pdf empty.png large.png link.png gone.png good.png;gone.png good.png"
     rows = [f"{number},North,{file}" for number, file in enumerate(files.split())]
     manifest = written(tmp_path, "\n".join(["case,site,images", *rows]))
 
@@ -263,6 +263,7 @@ async def test_an_import_goes_at_the_pace_of_ingest_and_photos_wait_behind_few(
     assert 0 < max(seen) <= IMAGES_AHEAD_MAX + CONCURRENT_ROWS_MAX
 
 
+@pytest.mark.long
 async def test_an_import_does_not_wait_for_an_ingest_that_is_not_there(
     stack: Stack, tmp_path: Path
 ) -> None:

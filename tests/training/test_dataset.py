@@ -105,6 +105,7 @@ def test_a_damaged_dataset_is_refused(folder: Path, damage: Callable[[Path], Non
         dataset.read(folder)
 
 
+@pytest.mark.long
 def test_synthetic_cases_pass_the_real_ingest_and_give_the_same_root_again(tmp_path: Path) -> None:
     manifest = synthset.build(4, 0, tmp_path / "pool")
     data = dataset.read(tmp_path / "pool")
