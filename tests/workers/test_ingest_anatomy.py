@@ -9,6 +9,8 @@ import pytest
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
+from tests.workers.pictures import as_png, level, scan
+from training import screen
 from training.screen import photograph
 from workers.ingest import anatomy
 from workers.ingest.pipeline import Ingested, Refused, process
@@ -80,11 +82,6 @@ def written(canvas: Canvas, top: int, left: int, side: int, rng: Generator) -> I
         yield where
 
 
-def as_png(canvas: Canvas) -> bytes:
-    rgb = canvas if canvas.ndim == 3 else np.repeat(canvas[..., None], 3, 2)
-    return cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes()
-
-
 def as_received(canvas: Canvas) -> Canvas:
     """What remains after a messenger's JPEG."""
     return cv2.imdecode(cv2.imencode(".jpg", canvas, (cv2.IMWRITE_JPEG_QUALITY, 82))[1], 1)
@@ -130,12 +127,12 @@ def test_a_photo_of_the_screen_keeps_every_head_and_loses_the_text(
 
 
 def test_what_is_blanked_is_zero_and_anatomy_never_is() -> None:
-    shot = screenshot(default_rng(1), 1, 2)
-    outcome = process(as_png(shot.canvas))
+    canvas, _ = screen.screenshot([level(), level()], TEXT, default_rng(1))
+    outcome = process(as_png(canvas))
     assert isinstance(outcome, Ingested)
     gray = load(outcome.derivative)
     assert gray.shape == (outcome.height, outcome.width)
-    kept = anatomy.find(shot.canvas)
+    kept = anatomy.find(canvas)
     x, y, w, h = cv2.boundingRect(kept)
     assert ((gray > 0) == (kept[y : y + h, x : x + w] > 0)).all()
     assert outcome.masked_permille == round(1000 * (kept == 0).mean())
@@ -153,8 +150,7 @@ def test_a_viewer_in_any_colour_is_cut_away(page: int) -> None:
 
 
 def test_a_head_that_runs_out_of_the_picture_is_kept_with_a_warning() -> None:
-    pane, _ = pane_of_a_head(600, default_rng(5))
-    outcome = process(as_png(pane[150:]))
+    outcome = process(as_png(np.asarray(scan(600, 600))[120:]))
     assert isinstance(outcome, Ingested)
     assert "cut-off" in outcome.warnings
 
@@ -203,7 +199,6 @@ NOT_HEADS = {
     "document": document(),
     "document in dark mode": 255 - document(),
     "face": face(),
-    "electrocardiogram": electrocardiogram(),
     "disc": disc(),
     "textured square": textured_square(),
 }
@@ -212,3 +207,9 @@ NOT_HEADS = {
 @pytest.mark.parametrize("name", NOT_HEADS)
 def test_a_picture_of_something_else_is_quarantined(name: str) -> None:
     assert process(as_png(NOT_HEADS[name])) == Refused("quarantined", "no-head")
+
+
+def test_an_electrocardiogram_is_quarantined_as_what_it_is() -> None:
+    outcome = process(as_png(electrocardiogram()))
+    assert outcome == Refused("quarantined", "not-used-yet", modality="ecg")
+    assert not anatomy.find(electrocardiogram()).any()

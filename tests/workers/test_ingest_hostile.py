@@ -9,33 +9,15 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from domain import case
+from tests.workers.pictures import saved, scan
 from workers.ingest import outcome as words
 from workers.ingest.decode import decode
 from workers.ingest.pipeline import Ingested, Refused, process
 from workers.ingest.sniff import IMAGE_BYTES_MAX
 from workers.pixels import load
-
-
-def scan(width: int = 400, height: int = 480) -> Image.Image:
-    """A head-like oval with texture and an off-centre mark, so that turning it shows."""
-    rng = np.random.default_rng(0)
-    small = rng.integers(70, 190, (height // 4, width // 4), dtype=np.uint8)
-    texture = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    oval = Image.new("L", (width, height))
-    box = (width * 0.16, height * 0.1, width * 0.84, height * 0.9)
-    ImageDraw.Draw(oval).ellipse(box, 255)
-    head = Image.composite(Image.fromarray(texture), Image.new("L", oval.size), oval)
-    ImageDraw.Draw(head).ellipse((width * 0.3, height * 0.3, width * 0.4, height * 0.36), 250)
-    return head
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
 
 
 def chunk(name: bytes, body: bytes) -> bytes:

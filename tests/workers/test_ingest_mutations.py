@@ -19,7 +19,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from tests.workers.test_ingest_hostile import saved, scan
+from tests.workers.pictures import saved, scan
 from workers.ingest.outcome import Examined, Ingested, Pixels, Refused
 from workers.ingest.sandbox import DECODER_FAILED, FAILURES, Act, Answer, Child
 from workers.ingest.specimens import dicom_file

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from training.synth import case
-from workers.ingest import pipeline, text
-from workers.ingest.pipeline import PROFILE, PROFILE_STEPS, Ingested, Refused, process
+from workers.ingest import recognise, steps, text, text_lines
+from workers.ingest.pipeline import CURRENT, PROFILE, PROFILE_STEPS, Ingested, Refused, process
 from workers.pixels import load
 
 IMAGES = [(image.channel, image.data) for seed in range(600, 616) for image in case(seed).images]
@@ -82,7 +82,7 @@ def test_a_huge_picture_is_reduced() -> None:
     picture = cv2.resize(pixels(IMAGES[0][1]), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     outcome = process(as_jpeg(picture, 95))
     assert isinstance(outcome, Ingested)
-    assert max(outcome.width, outcome.height) <= pipeline.SIDE_PX_MAX
+    assert max(outcome.width, outcome.height) <= steps.SIDE_PX_MAX
 
 
 def test_a_recompressed_copy_is_recognised_and_another_patient_is_not() -> None:
@@ -131,14 +131,17 @@ def test_the_same_bytes_give_the_same_outcome_in_another_process() -> None:
     assert there.stdout.decode() == here.sha256
 
 
-NETS: tuple[text.Net, ...] = ("overlay", "residual")
+NETS = (
+    *map(text.stamp, (*text_lines.NETS, "residual")),
+    *map(recognise.stamp, ("page", "sequence")),
+)
 """Of the profile of new images."""
 
 
 def test_the_profile_names_every_step_its_version_and_every_net() -> None:
     versions = dict(step.split("@") for step in PROFILE_STEPS)
-    nets = dict(text.stamp(net).split("@") for net in NETS)
+    nets = dict(net.split("@") for net in NETS)
     assert nets.items() <= versions.items()
     assert all(versions[name].isdigit() for name in versions.keys() - nets.keys())
     digest = sha256("|".join(PROFILE_STEPS).encode()).hexdigest()
-    assert f"ingest-2:{digest[:12]}" == PROFILE
+    assert f"{CURRENT}:{digest[:12]}" == PROFILE

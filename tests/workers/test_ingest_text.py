@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 from numpy.typing import NDArray
+from PIL import Image
 
+from tests.workers.pictures import scan
 from training.overlays import camera, viewers
 from training.overlays.viewers import LAYOUTS, Shot, screen
 from training.synth import case
-from workers.ingest import anatomy, pipeline, text
+from workers.ingest import anatomy, pipeline, text, text_lines
 from workers.ingest.outcome import Examined, Ingested, Pixels, Refused
 from workers.ingest.pipeline import look, named, process, read
 from workers.ingest.session import BadNet
@@ -27,6 +29,10 @@ def shot(number: int) -> Shot:
     rng = default_rng([41, number])
     layouts = list(LAYOUTS["test"].values())
     return screen("test", layouts[number % len(layouts)], rng)
+
+
+def in_colour(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("RGB")).copy()
 
 
 def pixels_of(canvas: NDArray[np.uint8]) -> Pixels:
@@ -54,7 +60,7 @@ def test_a_head_without_text_is_left_as_it_is(data: bytes) -> None:
 
 
 def test_what_is_blanked_on_a_head_is_black_anatomy_and_does_not_divide_it() -> None:
-    canvas = np.repeat(cv2.resize(load_head(), (700, 700))[..., None], 3, 2)
+    canvas = in_colour(scan(700, 700))
     cv2.putText(canvas, "TEST PATIENT 0042 Demo", (120, 360), 0, 1.2, (255, 255, 255), 2)
     examined = look(pixels_of(canvas))
     assert isinstance(examined.outcome, Ingested)
@@ -67,23 +73,17 @@ def test_what_is_blanked_on_a_head_is_black_anatomy_and_does_not_divide_it() -> 
     assert gray[y - top + y_kept + h // 2, x - left + x_kept + w // 2] == 1
 
 
-def load_head() -> NDArray[np.uint8]:
-    from training.overlays.anatomy import structural
-
-    return structural(700, default_rng(5))
-
-
 def test_a_head_full_of_text_is_quarantined() -> None:
-    canvas = np.repeat(load_head()[..., None], 3, 2)
+    canvas = in_colour(scan(700, 700))
     for row in range(120, 600, 26):
         cv2.putText(canvas, "TEST PATIENT 0042 TEST 77", (130, row), 0, 0.8, (255, 255, 255), 2)
     assert look(pixels_of(canvas)).outcome == Refused("quarantined", "text-covers-head")
 
 
 def test_what_the_second_net_still_sees_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
-    canvas = np.repeat(load_head()[..., None], 3, 2)
+    canvas = in_colour(scan(700, 700))
     cv2.putText(canvas, "TEST PATIENT 0042", (150, 360), 0, 0.9, (255, 255, 255), 2)
-    monkeypatch.setattr(text, "find", lambda rgb, mask: np.zeros_like(mask))
+    monkeypatch.setattr(text_lines, "find", lambda rgb, mask: np.zeros_like(mask))
     assert look(pixels_of(canvas)).outcome == Refused("quarantined", "text-remains")
 
 
@@ -106,7 +106,7 @@ def test_every_net_is_small_and_comes_with_its_recipe(net: str) -> None:
 
 def test_the_first_profile_is_still_known_by_its_name() -> None:
     assert named("ingest-1") == "ingest-1:a18d9ebae76f"
-    assert pipeline.PROFILE.startswith("ingest-2:")
+    assert pipeline.PROFILE.startswith(f"{pipeline.CURRENT}:")
 
 
 def test_the_second_net_is_not_the_first_one() -> None:

@@ -34,7 +34,7 @@ __all__ = [
     "process",
 ]
 
-CURRENT: Final = "ingest-2"
+CURRENT: Final = "ingest-3"
 """The profile of new images."""
 
 
@@ -104,7 +104,7 @@ LINES: Final = Step("text", 2, steps.cleared_by_lines, tuple(map(text.stamp, tex
 RESIDUAL: Final = Step("residual", 1, steps.doubted, (text.stamp("residual"),))
 LIGHT: Final = Step("light", 1, steps.held_to_the_light)
 QUALITY: Final = Step("quality", 1, steps.held_to_the_gate)
-BRAIN: Final = Step("brain", 1, steps.told_by_sequence, (recognise.stamp("sequence"),))
+BRAIN: Final = Step("brain", 2, steps.told_by_sequence, (recognise.stamp("sequence"),))
 PHASH: Final = Step("phash", 1, steps.fingerprinted)
 FINGERPRINT: Final = Step("fingerprint", 1, steps.recognisable)
 PNG: Final = Step("png", 1, steps.encoded)

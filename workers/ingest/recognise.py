@@ -48,6 +48,9 @@ SEQUENCE_CHANCE_MIN: Final = 0.6
 
 STRANGENESS_MAX: Final = 1.0
 
+TISSUE_SHARE_MIN: Final = 0.5
+"""Of an outline's box; where tissue fills less, the finder took air along. Two drawn coins fill just more."""
+
 
 def page_of(rgb: NDArray[np.uint8]) -> Page:
     """What the whole picture is; a scan where nothing else is certain."""
@@ -65,9 +68,27 @@ def page_input(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def sequences_of(kept: Gray, heads: tuple[Box, ...]) -> tuple[Modality | None, ...]:
     """What each head of a picture that was cleared is; None: not a head that we know."""
-    tiles = np.stack([tile(kept[y : y + h, x : x + w]) for x, y, w, h in heads])[:, None]
-    chances, strangeness = seen("sequence", tiles)
-    return tuple(map(named, chances, strangeness))
+    return tuple(sequence_of(kept[y : y + h, x : x + w]) for x, y, w, h in heads)
+
+
+def sequence_of(head: Gray) -> Modality | None:
+    """What a head is, by all that was kept, or else by its tissue: an outline may hold air and a bezel."""
+    inner = tissue(head)
+    mostly_air = inner.size < TISSUE_SHARE_MIN * head.size
+    return asked(head) or (asked(inner) if mostly_air else None)
+
+
+def asked(head: Gray) -> Modality | None:
+    """What the net takes a head for."""
+    chances, strangeness = seen("sequence", tile(head)[None, None])
+    return named(chances[0], float(strangeness[0]))
+
+
+def tissue(head: Gray) -> Gray:
+    """The part of a head that holds all that is brighter than its air."""
+    air, _ = cv2.threshold(head[head > 1], 0, 255, cv2.THRESH_OTSU)
+    x, y, w, h = cv2.boundingRect(np.asarray(head > air, np.uint8))
+    return head[y : y + h, x : x + w]
 
 
 def named(chances: NDArray[np.float32], strangeness: float) -> Modality | None:
