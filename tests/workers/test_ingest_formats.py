@@ -30,7 +30,7 @@ from workers.ingest.specimens import dicom_file
 
 DATA = Path(__file__).parents[1] / "data"
 HEAD, TURNED, TWO = (DATA / f"{name}.heic" for name in ("head", "turned", "two"))
-"""Drawn as `oval`; `turned` lies on its side in the file and is by a camera, `two` holds two pictures.
+"""Drawn as `scan`; `turned` lies on its side in the file and is by a camera, `two` holds two pictures.
 
 Written once with pillow-heif 1.8.1, whose encoder x265 is GPL, and so nothing we install.
 """
@@ -66,14 +66,14 @@ def stored(values: list[int], **elements: object) -> NDArray[np.uint8]:
 
 def test_a_heic_picture_is_ingested_as_any_other() -> None:
     picture = decode(HEAD.read_bytes(), "HEIF")
-    assert alike(picture.rgb[..., 0], np.asarray(oval())) > 0.97
+    assert alike(picture.rgb[..., 0], np.asarray(scan())) > 0.97
     assert not picture.by_camera
-    assert isinstance(process(HEAD.read_bytes(), WITHOUT_GATE), Ingested)
+    assert isinstance(process(HEAD.read_bytes()), Ingested)
 
 
 def test_a_heic_photo_is_upright_and_by_a_camera() -> None:
     picture = decode(TURNED.read_bytes(), "HEIF")
-    assert alike(picture.rgb[..., 0], np.asarray(oval())) > 0.97
+    assert alike(picture.rgb[..., 0], np.asarray(scan())) > 0.97
     assert picture.by_camera
     assert b"TEST CAMERA" in TURNED.read_bytes()
     assert b"TEST CAMERA" not in msgspec.msgpack.encode(read(TURNED.read_bytes()))
@@ -257,9 +257,9 @@ async def test_the_confined_processes_read_them_too() -> None:
     grey = np.asarray(scan(), np.uint8)
     jpeg = dicom_file(grey, JPEGBaseline8Bit, cv2.imencode(".jpg", grey)[1].tobytes())
     files = [HEAD.read_bytes(), TURNED.read_bytes(), PLAIN, dicom_file(grey, RLELossless), jpeg]
-    async with Sandbox(profile=WITHOUT_GATE) as sandbox:
+    async with Sandbox() as sandbox:
         outcomes = [await sandbox.process(data) for data in files]
-    assert outcomes == [process(data, WITHOUT_GATE) for data in files]
+    assert outcomes == [process(data) for data in files]
     assert all(isinstance(outcome, Ingested) for outcome in outcomes)
 
 
@@ -267,7 +267,7 @@ async def test_a_heic_file_that_ends_its_process_is_refused_and_the_next_one_is_
     whole = TURNED.read_bytes()
     place = whole.index(b"Exif", whole.index(b"iinf"))
     wicked = whole[:place] + b"\xff\xfe\xff\xfe" + whole[place + 4 :]
-    async with Sandbox(profile=WITHOUT_GATE) as sandbox:
+    async with Sandbox() as sandbox:
         assert await sandbox.process(wicked) == Refused("rejected", "decoder-failed")
         again = await sandbox.process(whole)
     assert again == process(whole)
