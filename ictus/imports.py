@@ -50,7 +50,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     code: str = ""
 
 
-class BadImage(Refused):
+class BadImage(Exception):
     """This image cannot be taken in."""
 
     def __init__(self, reason: str, file: str, told: str) -> None:

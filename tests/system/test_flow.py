@@ -218,6 +218,33 @@ async def test_two_cases_become_one_patients_in_three_taps(stack: Stack) -> None
     assert (here.suggested, here.by) == ("clinician", await stack.id_of(clinician))
 
 
+async def test_a_picture_sent_before_suggests_its_case_as_the_same_patients(stack: Stack) -> None:
+    clinician = await stack.clinician()
+    await clinician.photo(image(47))
+    case, card = await clinician.answer()
+    stack.clock.advance(JOIN_SECONDS_MAX + 1)
+    await clinician.photo(image(48))
+    _, between = await clinician.answer(after=card.id)
+    stack.clock.advance(JOIN_SECONDS_MAX + 1)
+    await clinician.photo(image(47))
+    again, later = await clinician.answer(after=between.id)
+    await stack.until(again, lambda found: found.suspects(again) == (case,), "the near duplicate")
+
+    await clinician.tap(later, taps.ChooseSamePatient)
+    digits = case.hex[: taps.CASE_DIGITS]
+    asked = await clinician.until(
+        lambda m: action(m, taps.ConfirmSamePatient, case=again), "the other cases"
+    )
+    first = asked.now.keyboard["inline_keyboard"][0][0]
+    assert first["text"].startswith(f"≈ {case_code(case)}")
+    await clinician.tap(later, taps.ConfirmSamePatient, other=digits)
+    await clinician.until(lambda m: action(m, taps.LinkSamePatient), "the question")
+    await clinician.tap(later, taps.LinkSamePatient)
+    assert await clinician.note() == say("en", "same-done")
+    [link] = await stack.told(again, Linked)
+    assert (link.other, link.suggested) == (case, "near-duplicate")
+
+
 async def test_a_photo_in_reply_to_a_card_joins_that_case(stack: Stack) -> None:
     clinician = await stack.clinician()
     first, second, third = images(50, 3)
