@@ -39,7 +39,7 @@ COMMANDS = (
         "Takes in existing cases that a manifest lists; repeatable.",
     ),
     (app, "reingest", "reingest:reingest", "Has a profile ingest images again; repeatable."),
-    (app, "synth", "synth:synth", "Makes synthetic cases with their whole truth. Not clinically valid."),
+    (app, "synth", "synth:synth", "Makes synthetic cases with their truth. Not clinically valid."),
     (app, "quality", "quality:quality", "How right, how sure and how fast the answers were."),
     (app, "invite", "people:invite", "Makes an invitation link, for one or for many."),
     (case, "list", "cases:list_cases", "The latest cases."),
