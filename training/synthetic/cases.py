@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.random import Generator
 
 from domain.stroke import PREDICTED
@@ -128,22 +129,7 @@ def _stranger(plan: Plan, number: int) -> Person:
 
 
 def _again(picture: Picture, shot: Shot) -> Picture:
-    return Picture(
-        data=picture.data,
-        kind=picture.kind,
-        channel=picture.channel,
-        located=picture.located,
-        shot=Shot(
-            heights_mm=picture.shot.heights_mm,
-            sequence=picture.shot.sequence,
-            duplicate_of=shot.duplicate_of,
-            stranger=picture.shot.stranger,
-            turned_degrees=picture.shot.turned_degrees,
-            mirrored=picture.shot.mirrored,
-        ),
-        truth=picture.truth,
-        texts=picture.texts,
-    )
+    return replace(picture, shot=replace(picture.shot, duplicate_of=shot.duplicate_of))
 
 
 def _picture(person: Person, shot: Shot, channel: Channel, seen: Look, rng: Generator) -> Picture:
