@@ -1,7 +1,5 @@
 """What CONTRIBUTING.md says about adding a projection, done word for word on the real parts."""
 
-import re
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -16,25 +14,18 @@ from adapters.storage.jetstream import JetStreamLedger
 from adapters.storage.postgres import PostgresDatabase
 from projections import runner
 from projections.projection import Projection
+from tests.contracts.walkthrough import blocks, must_please_ruff
 from tests.givens import Given
 from tests.projections.following import all_caught_up, following
 
-ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = blocks("Add a projection")
 LINES_MAX = 39
-
-
-def blocks() -> tuple[str, str]:
-    """The file and the row that the walkthrough adds."""
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    section = text[text.index("## Add a projection") :].split("\n## ")[0]
-    file, row = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    return file, row
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """The file, under the name that its first line says."""
-    first, rest = blocks()[0].split("\n", 1)
+    first, rest = BLOCKS[0].split("\n", 1)
     path = tmp_path / first.removeprefix("# ")
     path.parent.mkdir(parents=True)
     path.write_text(rest)
@@ -64,24 +55,17 @@ async def database(fresh_database: str) -> AsyncIterator[PostgresDatabase]:
 def registered(module: ModuleType) -> Projection:
     """What the row makes, with the names that `projections/__init__.py` has."""
     name = module.__name__.rpartition(".")[2]
-    made = eval(blocks()[1], {**vars(projections), name: module})
+    made = eval(BLOCKS[1], {**vars(projections), name: module})
     assert isinstance(made, Projection)
     return made
 
 
 def test_a_projection_takes_less_than_40_lines() -> None:
-    assert sum(len(block.splitlines()) for block in blocks()) <= LINES_MAX
+    assert sum(len(block.splitlines()) for block in BLOCKS) <= LINES_MAX
 
 
 def test_the_walkthrough_is_written_as_the_checks_want(path: Path) -> None:
-    config = f"--config={ROOT / 'pyproject.toml'}"
-    for words in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *words, "--no-cache", config, str(path)],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    must_please_ruff(path)
 
 
 async def test_the_walkthroughs_projection_runs_and_rebuilds(

@@ -1,13 +1,11 @@
 """What CONTRIBUTING.md says about adding a modality, done word for word on the real pipeline."""
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from numpy.random import default_rng
 
+from tests.contracts.walkthrough import blocks, must_please_ruff
 from training.contrasts import drawn
 from training.screen import encode, screenshot
 from workers import modalities
@@ -16,23 +14,15 @@ from workers.ingest.outcome import Ingested, Refused
 from workers.modalities import MODALITIES, Row, serves
 from workers.pixels import load
 
-ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = blocks("Add a modality")
 LINES_MAX = 6
-
-
-def blocks() -> tuple[str, str]:
-    """The function and the row of the walkthrough."""
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    section = text[text.index("## Add a modality") :].split("\n## ")[0]
-    function, row = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    return function, row
 
 
 def registered() -> Row:
     """What the row makes, with the function among the names of the table's module."""
     names = dict(vars(modalities))
-    exec(blocks()[0], names)
-    made = eval(blocks()[1], names)
+    exec(BLOCKS[0], names)
+    made = eval(BLOCKS[1], names)
     assert isinstance(made, Row)
     return made
 
@@ -44,20 +34,13 @@ def a_ct() -> bytes:
 
 
 def test_a_modality_takes_one_row_and_one_function() -> None:
-    assert sum(len(block.splitlines()) for block in blocks()) <= LINES_MAX
+    assert sum(len(block.splitlines()) for block in BLOCKS) <= LINES_MAX
 
 
 def test_the_walkthrough_is_written_as_the_checks_want(tmp_path: Path) -> None:
     file = tmp_path / "modality.py"
-    file.write_text(blocks()[0].split("\n", 1)[1].replace('"Gray"', '"object"'))
-    config = f"--config={ROOT / 'pyproject.toml'}"
-    for words in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "ruff", *words, "--no-cache", config, str(file)],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    file.write_text(BLOCKS[0].split("\n", 1)[1].replace('"Gray"', '"object"'))
+    must_please_ruff(file)
 
 
 def test_the_walkthroughs_modality_is_ingested_and_nothing_is_predicted_from_it(

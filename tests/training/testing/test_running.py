@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ import pytest
 from ictus.models import DEMO_BUNDLE
 from training.synthetic.facts import Plan
 from training.synthetic.rows import write
+from training.testing.acceptance import read_acceptance
+from training.testing.page import page_html
 from training.testing.run import read_report
 from training.testing.truth import read_truth
 
 CASES = 12
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +92,14 @@ def test_a_synthetic_dataset_knows_what_its_rows_do_not_tell(dataset: Path) -> N
     assert all(truth.pattern and truth.layout for truth in truths.values())
     assert any(sum(truth.lesions.values()) for truth in truths.values())
     assert read_truth(dataset / "images") == {}
+
+
+def test_the_bundled_models_report_is_by_the_rules_of_today_and_its_page_shows_it() -> None:
+    report = read_report(DEMO_BUNDLE)
+    assert report
+    assert report.passed
+    assert report.acceptance_sha256 == read_acceptance().sha256
+    assert (
+        report.manifest_sha256 == sha256((DEMO_BUNDLE / "manifest.json").read_bytes()).hexdigest()
+    )
+    assert (ROOT / "docs" / "models" / "synthetic-demo.html").read_text() == page_html(report)
