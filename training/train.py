@@ -18,11 +18,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 
-from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED
+from domain.stroke import PREDICTED
 from projections.rows import Row, Split
 from training.augment import augment, generator
 from training.dataset import Dataset
 from training.module import Batch, StrokeMIL
+from training.testing.cases import is_usable
 from workers.inference.classifier import af_input
 from workers.pixels import tiles
 
@@ -51,7 +52,7 @@ class Example(NamedTuple):
 
 def examples(dataset: Dataset, split: Split) -> list[Example]:
     """Cases of a split whose cause the model predicts, confirmed by an instrument, heads visible."""
-    rows = (row for row in dataset.rows if row.split == split and _usable(row))
+    rows = (row for row in dataset.rows if row.split == split and is_usable(row))
     loaded = (_example(dataset, row) for row in rows)
     return [example for example in loaded if len(example.tiles)]
 
@@ -149,11 +150,6 @@ def weights_sha256(module: torch.nn.Module) -> str:
     for name, value in sorted(module.state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _usable(row: Row) -> bool:
-    label = row.label
-    return bool(label and label.cause in PREDICTED and label.level >= LEVEL_INSTRUMENTAL)
 
 
 def _example(dataset: Dataset, row: Row) -> Example:
