@@ -14,7 +14,7 @@ from training.synthetic import NOTICE, VERSION
 from training.synthetic.cases import Case, Picture, case
 from training.synthetic.facts import Plan
 from training.synthetic.folder import Progress, each, refuse_taken
-from training.synthetic.oracle import oracle_auroc, posterior
+from training.synthetic.oracle import ceiling, oracle_auroc, posterior
 from training.synthetic.scan import LESION
 from training.testing.truth import Truth, write_truth
 from workers.ingest.pipeline import PROFILE, Ingested, process
@@ -126,15 +126,19 @@ def _row(made: Case, images: tuple[RowImage, ...]) -> Row:
 
 
 def _truth(plan: Plan, made: Case, shown: dict[str, int]) -> Truth:
-    chance = posterior(plan, made.facts)
     return Truth(
         case=str(made.facts.id),
         pattern=made.facts.finding.pattern,
         lesion_ml=round(made.lesion_ml, 2),
         layout=made.layout,
-        oracle=None if chance is None else round(1000 * chance),
+        oracle=_permille(posterior(plan, made.facts)),
+        ceiling=_permille(ceiling(plan, made.facts)),
         lesions=shown,
     )
+
+
+def _permille(chance: float | None) -> int | None:
+    return None if chance is None else round(1000 * chance)
 
 
 def _image(picture: Picture, done: Ingested) -> RowImage:

@@ -11,14 +11,16 @@ TRUTH_FILE = "truth.ndjson"
 
 class Truth(Struct, frozen=True, kw_only=True):
     """`lesion_ml` is the volume of the lesion, `layout` the viewer it was shown in, `oracle` the
-    permille of the positive cause that who knows the table of frequencies would give; `lesions` the
-    pixels of lesion on each derivative, by its SHA-256."""
+    permille of the positive cause that who knows the table of frequencies would give for pattern and
+    atrial fibrillation, `ceiling` for all that depends on the cause; `lesions` the pixels of lesion on
+    each derivative, by its SHA-256."""
 
     case: str
     pattern: str = ""
     lesion_ml: float | None = None
     layout: str = ""
     oracle: int | None = None
+    ceiling: int | None = None
     lesions: dict[str, int] = {}
 
 
