@@ -17,7 +17,7 @@ from training.synthetic.folder import Taken, write
 from training.synthetic.hostile import HOSTILE, KINDS, LARGE, make
 from training.synthetic.truth import CaseTruth
 from workers.ingest.pipeline import Ingested, Refused, process
-from workers.pixels import load
+from workers.pixels import load, tiles
 
 PLAN = Plan(seed=9, hostile=0.5)
 
@@ -78,8 +78,21 @@ def test_a_dataset_of_cases_is_one_that_training_reads(tmp_path: Path) -> None:
         assert row.label is not None
         assert (row.label.cause, row.split) == (known[row.case].cause, known[row.case].split)
         assert row.origin == "synthetic"
-    alone = rows.prepare(Plan(seed=9, others=0.3), 4).row
+    alone = rows.prepare(Plan(seed=9, others=0.3), "ingest", 4).row
     assert alone in data.rows
+
+
+def test_heads_cut_by_the_truth_look_to_a_model_as_those_that_ingest_cuts() -> None:
+    plan = Plan(seed=9, split="test")
+    ingested, known = (rows.prepare(plan, by, 4) for by in ("ingest", "truth"))
+    assert ingested.truth.lesions.keys() == ingested.images.keys()
+    assert {one.row.split for one in (ingested, known)} == {"test"}
+    assert {image.profile for image in known.row.images} == {"truth@1"}
+    assert len(known.images) == len(ingested.images)
+    for one, other in zip(ingested.row.images, known.row.images, strict=True):
+        seen, drawn = tiles(ingested.images[one.sha256]), tiles(known.images[other.sha256])
+        assert seen.shape == drawn.shape
+        assert np.corrcoef(seen.ravel(), drawn.ravel())[0, 1] > 0.95
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in LARGE])
