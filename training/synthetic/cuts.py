@@ -7,31 +7,50 @@ from typing import Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from training.synthetic.cases import Picture
-from workers.ingest.pipeline import PROFILE, Ingested, process
+from training.synthetic.scan import LESION
+from workers.ingest.outcome import Ingested, Pixels
+from workers.ingest.pipeline import PROFILE, look, read
 
 TRUTH: Final = "truth@1"
 By = Literal["ingest", "truth"]
 
 
 class Cut(NamedTuple):
-    """A derivative (grey PNG, 0 is blanked, anatomy at least 1) and what its row says of it."""
+    """A derivative (grey PNG, 0 is blanked, anatomy at least 1), what its row says of it, and where on
+    it the acute lesion is."""
 
     derivative: bytes
     sha256: str
     width: int
     height: int
     channel: str
+    lesion: NDArray[np.bool_]
 
 
 def by_ingest(picture: Picture) -> Cut | None:
     """What the pipeline leaves; None when it refuses the picture."""
-    done = process(picture.data)
+    pixels = read(picture.data)
+    if not isinstance(pixels, Pixels):
+        return None
+    seen = look(pixels)
+    done = seen.outcome
     if not isinstance(done, Ingested):
         return None
-    return Cut(done.derivative, done.sha256, done.width, done.height, done.source)
+    size = (pixels.width, pixels.height)
+    lesion = cv2.resize(picture.truth, size, interpolation=cv2.INTER_NEAREST) == LESION
+    left, top = (seen.heads[0][axis] - done.head[0][axis] for axis in (0, 1))
+    return Cut(
+        derivative=done.derivative,
+        sha256=done.sha256,
+        width=done.width,
+        height=done.height,
+        channel=done.source,
+        lesion=lesion[top : top + done.height, left : left + done.width],
+    )
 
 
 def by_truth(picture: Picture) -> Cut:
@@ -43,8 +62,14 @@ def by_truth(picture: Picture) -> Cut:
         part = kept[max(y, 0) : y + h, max(x, 0) : x + w]
         part[part > 0] = 1
     derivative = cv2.imencode(".png", kept)[1].tobytes()
-    height, width = kept.shape
-    return Cut(derivative, sha256(derivative).hexdigest(), width, height, picture.channel)
+    return Cut(
+        derivative=derivative,
+        sha256=sha256(derivative).hexdigest(),
+        width=kept.shape[1],
+        height=kept.shape[0],
+        channel=picture.channel,
+        lesion=picture.truth == LESION,
+    )
 
 
 CUTTERS: Final[dict[By, tuple[str, Callable[[Picture], Cut | None]]]] = {

@@ -16,8 +16,7 @@ from training.synthetic.cuts import CUTTERS, By, Cut
 from training.synthetic.facts import Plan
 from training.synthetic.folder import Progress, each, refuse_taken
 from training.synthetic.oracle import ceiling, oracle_auroc, posterior
-from training.synthetic.scan import LESION
-from training.testing.truth import Truth, write_truth
+from training.testing.truth import Truth, mask_png, write_lesions, write_truth
 
 EVIDENCE: Final[dict[Cause, Evidence]] = {
     "cardioembolic": "ecg",
@@ -27,10 +26,12 @@ EVIDENCE: Final[dict[Cause, Evidence]] = {
 
 
 class Prepared(NamedTuple):
-    """A row, its derivatives by hash, how many of its pictures were refused, and what is true."""
+    """A row, its derivatives and masks of lesion by hash, how many of its pictures were refused, and
+    what is true."""
 
     row: Row
     images: dict[str, bytes]
+    lesions: dict[str, bytes]
     refused: int
     truth: Truth
 
@@ -70,6 +71,7 @@ def write(
             rows.append(prepared.row)
             truths.append(prepared.truth)
             dataset.write_images(out, prepared.images)
+            write_lesions(out, prepared.lesions)
         told(done, count)
     spec = {**_spec(plan, count, by), "images_refused": refused}
     manifest = dataset.write(out, rows, spec)
@@ -97,9 +99,14 @@ def prepare(plan: Plan, by: By, number: int) -> Prepared:
     kept = [(picture, done) for picture, done in outcomes if done]
     images = tuple(_image(picture, done, profile) for picture, done in kept)
     derivatives = {done.sha256: done.derivative for _, done in kept}
-    shown = {done.sha256: int((picture.truth == LESION).sum()) for picture, done in kept}
-    truth = _truth(plan, made, shown)
-    return Prepared(_row(made, images), derivatives, len(outcomes) - len(kept), truth)
+    shown = {done.sha256: int(done.lesion.sum()) for _, done in kept}
+    return Prepared(
+        row=_row(made, images),
+        images=derivatives,
+        lesions={done.sha256: mask_png(done.lesion) for _, done in kept},
+        refused=len(outcomes) - len(kept),
+        truth=_truth(plan, made, shown),
+    )
 
 
 def _spec(plan: Plan, count: int, by: By) -> dict[str, int | str]:
