@@ -17,7 +17,8 @@ from training.testing.figures import Figure, measured, table_of
 from training.testing.invariances import changes
 from training.testing.slices import Slice
 from training.testing.truth import read_truth
-from workers.inference.classifier import MANIFEST_FILE, Classifier
+from workers.inference.classifier import Classifier
+from workers.inference.manifest import MANIFEST_FILE
 
 REPORT_FILE: Final = "report.json"
 

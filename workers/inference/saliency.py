@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.inference.classifier import Classifier, af_input
-from workers.pixels import Gray, heads, load, tiles
+from workers.inference.classifier import Classifier, Seen
+from workers.inference.context import Context
+from workers.pixels import Gray, heads, load
 
 CELLS_ACROSS: Final = 8
 ANATOMY_BLACK: Final = 1
@@ -22,13 +23,23 @@ Heat = NDArray[np.float32]
 def occluded(
     classifier: Classifier,
     derivatives: Sequence[bytes],
-    af: str,
+    context: Context,
+    sequences: Sequence[Sequence[str]] = (),
     told: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Heat]:
     """A map for each derivative, for the cause that is most likely."""
-    parts = [tiles(each) for each in derivatives]
-    answer = af_input(af)
-    whole = classifier.run(np.concatenate(parts), answer)[0]
+    named = sequences or [()] * len(derivatives)
+    parts = [classifier.see(each, names) for each, names in zip(derivatives, named, strict=True)]
+    seen = [classifier.encode(part.tiles) for part in parts]
+
+    def probability(at: int, other: Seen) -> NDArray[np.float32]:
+        """If the image at that place were another."""
+        changed = [*parts[:at], other, *parts[at + 1 :]]
+        known = [*seen[:at], classifier.encode(other.tiles), *seen[at + 1 :]]
+        case = classifier.together(list(enumerate(changed)), context)
+        return classifier.told([(case, np.concatenate(known))])[0].probability
+
+    whole = probability(0, parts[0])
     top = int(np.argmax(whole))
     maps = []
     for at, derivative in enumerate(derivatives):
@@ -38,8 +49,8 @@ def occluded(
             blanked = gray.copy()
             patch = blanked[y : y + h, x : x + w]
             patch[patch > 0] = ANATOMY_BLACK
-            changed = [*parts[:at], tiles(png(blanked)), *parts[at + 1 :]]
-            fallen = whole[top] - classifier.run(np.concatenate(changed), answer)[0][top]
+            without = classifier.see(png(blanked), named[at])
+            fallen = whole[top] - probability(at, without)[top]
             heat[y : y + h, x : x + w] = max(0.0, float(fallen))
         maps.append(np.where(gray > 0, heat, 0).astype(np.float32))
         told(at + 1, len(derivatives))
