@@ -10,6 +10,7 @@ from domain.stroke import PREDICTED
 from training.testing import measures, slices
 from training.testing.cases import Judged
 from training.testing.measures import Bools, Floats
+from training.testing.pointing import Pointed
 from training.testing.resampling import Indices, draws, interval
 from training.testing.slices import Slice
 from training.testing.truth import Truth
@@ -47,9 +48,11 @@ def measured(
     cases: Sequence[Judged],
     truths: dict[str, Truth],
     moved: dict[str, list[float]],
+    pointed: Sequence[Pointed],
     spec: dict[str, Any],
 ) -> Outcome:
-    """`moved` are the changes of the score under what changes nothing; `spec` the dataset's."""
+    """`moved` are the changes of the score under what changes nothing, `pointed` what occlusion says
+    of some cases; `spec` is the dataset's."""
     table = table_of(cases)
     drawn = draws([case.row.patient for case in cases])
     found = slices.slices(cases, truths)
@@ -61,6 +64,8 @@ def measured(
         **_worst(found, measures.auroc(table.positive, table.score)),
         **{f"moved_by_{name}": _ninety_five(by) for name, by in moved.items()},
         **_of_made_up(cases, truths),
+        "pointing": _mean([float(each.hit) for each in pointed]),
+        "pointing_by_chance": _mean([each.chance for each in pointed]),
         "latency_p95_ms": _ninety_five([1000 * case.seconds for case in cases]),
     }
     synthetic = all(case.row.origin == "synthetic" for case in cases)
@@ -150,7 +155,7 @@ def _of_made_up(cases: Sequence[Judged], truths: dict[str, Truth]) -> dict[str, 
     return {
         "oracle_auroc": _ideal([(case.positive, truth.oracle) for case, truth in known]),
         "ceiling_auroc": _ideal([(case.positive, truth.ceiling) for case, truth in known]),
-        "attention_on_lesion": sum(told) / len(told) if told else None,
+        "attention_on_lesion": _mean([float(each) for each in told]),
     }
 
 
@@ -205,6 +210,10 @@ def _warnings(figures: dict[str, Figure]) -> list[str]:
 def _ninety_five(values: Sequence[float]) -> Figure:
     """The 95th percentile."""
     return float(np.quantile(values, 0.95)) if values else None
+
+
+def _mean(values: Sequence[float]) -> Figure:
+    return sum(values) / len(values) if values else None
 
 
 def _share(found: Bools) -> Figure:

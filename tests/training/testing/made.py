@@ -79,4 +79,4 @@ def outcome(
         )
         for at, case in enumerate(cases)
     }
-    return measured(cases, truths, {"order": [0.0, 0.0]}, {"mode": mode})
+    return measured(cases, truths, {"order": [0.0, 0.0]}, [], {"mode": mode})
