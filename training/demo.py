@@ -21,9 +21,12 @@ import torch
 from domain.model import TASK
 from domain.stroke import PREDICTED
 from training import dataset, evaluate, synth, synthset
-from training.export import Calibrated, export
+from training.onegraph import Calibrated, export
 from training.train import Config, Example, examples, logits, train
-from workers.inference.classifier import MANIFEST_FILE, MODEL_FILE, Classifier, Manifest, af_input
+from workers.inference.classifier import Classifier
+from workers.inference.context import Context
+from workers.inference.graphs import Bag
+from workers.inference.manifest import MANIFEST_FILE, MODEL_FILE, Manifest
 from workers.ingest.pipeline import PROFILE
 from workers.pixels import PIXELS_VERSION
 
@@ -36,6 +39,7 @@ FIRST_CASE = 1_000_000_000
 """No case that `ictus demo` plays was ever trained on: it plays lower numbers."""
 
 PARITY_MAX = 1e-4
+AF = {"af": ("yes", "no")}
 LIBRARIES = ("torch", "lightning", "onnx", "onnxscript", "numpy", "opencv-python-headless")
 NOTICE = {
     "en": "Trained on synthetic phantoms; no clinical meaning.",
@@ -92,7 +96,9 @@ def _targets(cases: list[Example]) -> torch.Tensor:
 
 
 def _hold_to_parity(classifier: Classifier, cases: list[Example], wanted: torch.Tensor) -> None:
-    served = [classifier.run(case.tiles, af_input(case.af))[0] for case in cases]
+    nothing = np.zeros((0, 0), np.float32)
+    bags = [Bag(case.tiles, nothing, Context(af=case.af).vector(AF)) for case in cases]
+    served = [told.probability for told in classifier.graphs.decide(bags)]
     worst = float(np.abs(np.stack(served) - wanted.numpy()).max())
     if worst > PARITY_MAX:
         raise RuntimeError(f"ONNX differs from torch by {worst:.1e}, more than {PARITY_MAX:.0e}")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
-from workers.inference.classifier import Interval
+from workers.inference.manifest import Interval
 
 ABSTAIN_BELOW_PERMILLE = 550
 WORDS_PERMILLE = (550, 650, 850, 1001)

@@ -18,16 +18,20 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 
-from domain.stroke import PREDICTED
+from domain.stroke import ANSWERS, PREDICTED
 from projections.rows import Row, Split
 from training.augment import augment, generator
 from training.dataset import Dataset
 from training.module import Batch, StrokeMIL
 from training.testing.cases import is_usable
-from workers.inference.classifier import af_input
 from workers.pixels import tiles
 
 log = logging.getLogger(__name__)
+
+
+def af_input(af: str) -> NDArray[np.float32]:
+    """One-hot over ANSWERS, float32 (3,)."""
+    return np.array([af == answer for answer in ANSWERS], np.float32)
 
 
 class Config(Struct, frozen=True, kw_only=True):

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from training import evaluate
-from training.export import Calibrated, export
 from training.module import StrokeMIL
-from training.train import Config, Example, logits, train, weights_sha256
-from workers.inference.classifier import af_input
+from training.onegraph import Calibrated, export
+from training.train import Config, Example, af_input, logits, train, weights_sha256
 
 TINY = Config(epochs=3, batch_cases=4)
 
