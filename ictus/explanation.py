@@ -106,7 +106,11 @@ def _overlays(
         return ()
     out.mkdir(parents=True, exist_ok=True)
     context = Context.of({**said.context, "af": said.af})
-    maps = saliency.occluded(classifier, images, context, said.sequences, told)
+    occlusion = saliency.Occlusion(classifier, images, context, said.sequences)
+    maps = []
+    for at in range(len(images)):
+        maps.append(occlusion.heat(at))
+        told(len(maps), len(images))
     most = max(float(heat.max()) for heat in maps)
     files = [out / f"{at:02d}-{digest[:12]}.png" for at, digest in enumerate(said.inputs, 1)]
     for file, image, heat in zip(files, images, maps, strict=True):

@@ -1,14 +1,16 @@
 """What a bundle says about every labelled case of a dataset's split, as it would be served."""
 
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED, Cause
 from projections.rows import Row, Split
 from training.dataset import Dataset
 from workers.inference.classifier import Classifier, NothingToSee, Prediction
 from workers.inference.context import Context
+
+Each = TypeVar("Each")
 
 POSITIVE: Cause = PREDICTED[0]
 """Cardioembolic: what sensitivity speaks of."""
@@ -73,3 +75,9 @@ def judged(classifier: Classifier, dataset: Dataset, split: Split) -> Iterator[J
 def score_of(said: Prediction) -> int:
     """Permille of POSITIVE."""
     return dict(said.ranked)[POSITIVE]
+
+
+def evenly(cases: Sequence[Each], at_most: int) -> list[Each]:
+    """So many of them, evenly over all."""
+    step = -(-len(cases) // at_most) or 1
+    return list(cases[::step])

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from training.dataset import Dataset
-from training.testing.cases import Judged, score_of
+from training.testing.cases import Judged, evenly, score_of
 from workers.inference.classifier import Classifier, NothingToSee
 from workers.inference.context import Context
 from workers.pixels import Gray
@@ -66,12 +66,6 @@ def changes(
                 continue
             found[name].append(abs(score_of(said) - case.score) / 1000)
     return found
-
-
-def evenly(cases: Sequence[Judged], at_most: int) -> list[Judged]:
-    """So many of them, evenly over all."""
-    step = -(-len(cases) // at_most) or 1
-    return list(cases[::step])
 
 
 def _compressed(image: Gray) -> Gray:

@@ -1,7 +1,7 @@
 """Where a prediction comes from: how far it falls when a patch of the images is blanked (occlusion,
 M. D. Zeiler, R. Fergus, ECCV 2014). It needs nothing of the model but its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -20,41 +20,43 @@ Heat = NDArray[np.float32]
 """Height x width of a derivative: how far the probability falls, 0 and more."""
 
 
-def occluded(
-    classifier: Classifier,
-    derivatives: Sequence[bytes],
-    context: Context,
-    sequences: Sequence[Sequence[str]] = (),
-    told: Callable[[int, int], None] = lambda done, of: None,
-) -> list[Heat]:
-    """A map for each derivative, for the cause that is most likely."""
-    named = sequences or [()] * len(derivatives)
-    parts = [classifier.see(each, names) for each, names in zip(derivatives, named, strict=True)]
-    seen = [classifier.encode(part.tiles) for part in parts]
+class Occlusion:
+    """A case, with each image of which another may be tried. `top` is the cause that is most likely."""
 
-    def probability(at: int, other: Seen) -> NDArray[np.float32]:
-        """If the image at that place were another."""
-        changed = [*parts[:at], other, *parts[at + 1 :]]
-        known = [*seen[:at], classifier.encode(other.tiles), *seen[at + 1 :]]
-        case = classifier.together(list(enumerate(changed)), context)
-        return classifier.told([(case, np.concatenate(known))])[0].probability
+    def __init__(
+        self,
+        classifier: Classifier,
+        derivatives: Sequence[bytes],
+        context: Context,
+        sequences: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self._classifier, self._context = classifier, context
+        self._pixels = [load(each) for each in derivatives]
+        self._named = sequences or [()] * len(derivatives)
+        self._parts = [classifier.see(*each) for each in zip(derivatives, self._named, strict=True)]
+        self._known = [classifier.encode(part.tiles) for part in self._parts]
+        self._whole = self._probability(0, self._parts[0])
+        self.top = int(np.argmax(self._whole))
 
-    whole = probability(0, parts[0])
-    top = int(np.argmax(whole))
-    maps = []
-    for at, derivative in enumerate(derivatives):
-        gray = load(derivative)
+    def heat(self, at: int) -> Heat:
+        """How far the probability of `top` falls by each patch of that image."""
+        gray = self._pixels[at]
         heat = np.zeros(gray.shape, np.float32)
         for x, y, w, h in cells(gray):
             blanked = gray.copy()
             patch = blanked[y : y + h, x : x + w]
             patch[patch > 0] = ANATOMY_BLACK
-            without = classifier.see(png(blanked), named[at])
-            fallen = whole[top] - probability(at, without)[top]
+            without = self._classifier.see(png(blanked), self._named[at])
+            fallen = self._whole[self.top] - self._probability(at, without)[self.top]
             heat[y : y + h, x : x + w] = max(0.0, float(fallen))
-        maps.append(np.where(gray > 0, heat, 0).astype(np.float32))
-        told(at + 1, len(derivatives))
-    return maps
+        return np.where(gray > 0, heat, 0).astype(np.float32)
+
+    def _probability(self, at: int, other: Seen) -> NDArray[np.float32]:
+        """Of each cause, if the image at that place were another."""
+        changed = [*self._parts[:at], other, *self._parts[at + 1 :]]
+        known = [*self._known[:at], self._classifier.encode(other.tiles), *self._known[at + 1 :]]
+        case = self._classifier.together(list(enumerate(changed)), self._context)
+        return self._classifier.told([(case, np.concatenate(known))])[0].probability
 
 
 def cells(gray: Gray) -> list[tuple[int, int, int, int]]:
