@@ -4,12 +4,16 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+
 from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED, Cause
 from projections.rows import Row, Split
 from training.dataset import Dataset
 from training.recognition import sequences_in
+from training.statistics import score, statistics
 from workers.inference.classifier import Classifier, NothingToSee, Prediction
 from workers.inference.context import Context
+from workers.pixels import tiles
 
 Each = TypeVar("Each")
 
@@ -19,7 +23,8 @@ POSITIVE: Cause = PREDICTED[0]
 
 class Judged(NamedTuple):
     """A case and what the bundle said: `score` is the permille of POSITIVE, `answers` the causes left
-    open (one is an answer, more is an abstention), `seconds` the time it took."""
+    open (one is an answer, more is an abstention), `seconds` the time it took,
+    `logistic` what the regression trained beside it says."""
 
     row: Row
     positive: bool
@@ -27,6 +32,7 @@ class Judged(NamedTuple):
     answers: frozenset[Cause]
     attention: tuple[int, ...]
     seconds: float
+    logistic: float | None = None
 
     @property
     def answered(self) -> bool:
@@ -71,12 +77,22 @@ def judged(classifier: Classifier, dataset: Dataset, split: Split) -> Iterator[J
             answers=frozenset(said.left_open),
             attention=said.attention_permille,
             seconds=time.perf_counter() - since,
+            logistic=logistic(classifier, images, row),
         )
 
 
 def recognised(classifier: Classifier, images: Sequence[bytes]) -> Sequence[Sequence[str]]:
     """What ingest would have told of each image's heads, if the model asks for it."""
     return [sequences_in(image) for image in images] if classifier.manifest.sequences else ()
+
+
+def logistic(classifier: Classifier, images: Sequence[bytes], row: Row) -> float | None:
+    """Log-odds of POSITIVE by simple statistics; None where no such baseline came with the bundle."""
+    weights = classifier.manifest.logistic
+    if not weights:
+        return None
+    seen = np.concatenate([tiles(image) for image in images])
+    return score(weights, statistics(seen, Context.of(row.context)))
 
 
 def score_of(said: Prediction) -> int:

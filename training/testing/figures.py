@@ -33,11 +33,13 @@ class Outcome(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Cases as columns; `rule` is what the clinical rule alone would score: is AF known?"""
+    """Cases as columns; `rule` is what the clinical rule alone would score (is AF known?), `logistic`
+    what the bundle's regression on simple statistics would, if it has one."""
 
     positive: Bools
     score: Floats
     rule: Floats
+    logistic: Floats | None
     right: Bools
     answered: Bools
     covered: Bools
@@ -81,6 +83,7 @@ def table_of(cases: Sequence[Judged]) -> Table:
         positive=np.array([case.positive for case in cases], bool),
         score=np.array([case.score / 1000 for case in cases], float),
         rule=np.array([rule(case.row.context.get("af", "")) for case in cases], float),
+        logistic=_column([case.logistic for case in cases]),
         right=np.array([case.right for case in cases], bool),
         answered=np.array([case.answered for case in cases], bool),
         covered=np.array([case.covered for case in cases], bool),
@@ -106,9 +109,35 @@ def _discrimination(table: Table, drawn: Sequence[Indices]) -> dict[str, Figure]
         "rule_auroc": measures.auroc(table.positive, table.rule),
         "above_rule": better.value,
         "above_rule_low": better.low,
+        **_above_logistic(table, drawn),
         "sensitivity_at_80": measures.sensitivity_at(table.positive, table.score, 0.8),
         "sensitivity_at_90": measures.sensitivity_at(table.positive, table.score, 0.9),
     }
+
+
+def _above_logistic(table: Table, drawn: Sequence[Indices]) -> dict[str, Figure]:
+    said = table.logistic
+    if said is None:
+        return dict.fromkeys(("logistic_auroc", "above_logistic", "above_logistic_low"))
+    better = interval(
+        lambda at: (
+            measures.auroc(table.positive[at], table.score[at])
+            - measures.auroc(table.positive[at], said[at])
+        ),
+        len(table.positive),
+        drawn,
+    )
+    return {
+        "logistic_auroc": measures.auroc(table.positive, said),
+        "above_logistic": better.value,
+        "above_logistic_low": better.low,
+    }
+
+
+def _column(values: Sequence[float | None]) -> Floats | None:
+    """None unless there is one of every case."""
+    known = [value for value in values if value is not None]
+    return np.array(known, float) if known and len(known) == len(values) else None
 
 
 def _calibration(table: Table) -> dict[str, Figure]:

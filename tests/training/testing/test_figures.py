@@ -53,6 +53,18 @@ def test_a_blind_model_fails_the_limits_that_come_with_us() -> None:
     assert "auroc_low" in [verdict.name for verdict in held if not verdict.holds]
 
 
+def test_a_model_is_held_against_the_regression_that_was_trained_beside_it() -> None:
+    cases = drawn(600, fair)
+    assert outcome(cases).figures["above_logistic_low"] is None
+    rng = np.random.default_rng(8)
+    worse = [case._replace(logistic=float(rng.normal(0.2 * case.positive, 1))) for case in cases]
+    figures = outcome(worse).figures
+    assert figures["logistic_auroc"] == pytest.approx(0.55, abs=0.06)
+    assert figures["above_logistic_low"] > 0.15  # type: ignore[operator]
+    same = [case._replace(logistic=case.score / 1000) for case in cases]
+    assert outcome(same).figures["above_logistic_low"] == 0
+
+
 def test_labels_drawn_by_lot_must_not_be_told() -> None:
     assert outcome(drawn(600, blind), mode="null").alarms == []
     [alarm] = outcome(drawn(600, fair), mode="null").alarms
