@@ -20,6 +20,7 @@ from ictus.demo.result import percentile
 from ictus.models import DEMO_BUNDLE
 from training.synth import case
 from workers.inference.classifier import Classifier
+from workers.inference.context import Context
 from workers.ingest.pipeline import Ingested, process
 
 LIMIT_CASES = 12
@@ -73,7 +74,7 @@ def _bare(classifier: Classifier, seed: int) -> float:
     outcomes = [process(image.data) for image in made.images]
     seen = [outcome.derivative for outcome in outcomes if isinstance(outcome, Ingested)]
     if seen:
-        classifier.predict(seen, af=made.af)
+        classifier.predict(seen, Context(af=made.af))
     return time.perf_counter() - started
 
 

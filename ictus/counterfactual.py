@@ -17,7 +17,9 @@ from domain.case import Case, PredictionDeclined, PredictionProduced
 from domain.events import CASE, fold
 from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED
 from ictus.wiring import House
-from workers.inference.classifier import MANIFEST_FILE, Classifier, NothingToSee
+from workers.inference.classifier import Classifier, NothingToSee
+from workers.inference.context import Context
+from workers.inference.manifest import MANIFEST_FILE
 
 NOTHING, ABSTAINED = "", "abstained"
 
@@ -93,7 +95,7 @@ async def _line(house: House, classifier: Classifier, case_id: UUID, case: Case)
     except (Erased, Missing):
         return None
     was, was_permille = _was(case)
-    would_be, permille = await asyncio.to_thread(_would_be, classifier, images, case.af)
+    would_be, permille = await asyncio.to_thread(_would_be, classifier, images, case)
     return Told(
         case=case_id,
         code=case.opened.code if case.opened else "",
@@ -117,12 +119,14 @@ def _was(case: Case) -> tuple[str, int | None]:
             return (ABSTAINED if advice.abstains(said) else cause), permille
 
 
-def _would_be(classifier: Classifier, images: list[bytes], af: str) -> tuple[str, int | None]:
+def _would_be(classifier: Classifier, images: list[bytes], case: Case) -> tuple[str, int | None]:
     try:
-        said = classifier.predict(images, af=af)
+        said = classifier.predict(images, Context.of(case.context), case.sequences)
     except NothingToSee:
         return "declined-out-of-distribution", None
     cause, permille = said.ranked[0]
+    if said.decision == "out-of-distribution":
+        return "declined-out-of-distribution", None
     return (cause if said.decision == "answer" else ABSTAINED), permille
 
 

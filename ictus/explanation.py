@@ -17,6 +17,7 @@ from ictus.wiring import House
 from workers.inference import saliency
 from workers.inference.bundles import unpacked
 from workers.inference.classifier import Classifier
+from workers.inference.context import Context
 
 
 class Explained(Struct, frozen=True, kw_only=True):
@@ -51,7 +52,8 @@ async def explained(
     ]
     with TemporaryDirectory(prefix="ictus-bundle-") as cache:
         classifier = await _classifier(house, said, Path(cache))
-        again = await asyncio.to_thread(classifier.predict, images, af=said.af)
+        context = Context.of({**said.context, "af": said.af})
+        again = await asyncio.to_thread(classifier.predict, images, context, said.sequences)
         pairs = {
             "ranked": (said.ranked, again.ranked),
             "interval": (said.interval, again.interval_permille),
@@ -103,7 +105,12 @@ def _overlays(
     if out is None:
         return ()
     out.mkdir(parents=True, exist_ok=True)
-    maps = saliency.occluded(classifier, images, said.af, told)
+    context = Context.of({**said.context, "af": said.af})
+    occlusion = saliency.Occlusion(classifier, images, context, said.sequences)
+    maps = []
+    for at in range(len(images)):
+        maps.append(occlusion.heat(at))
+        told(len(maps), len(images))
     most = max(float(heat.max()) for heat in maps)
     files = [out / f"{at:02d}-{digest[:12]}.png" for at, digest in enumerate(said.inputs, 1)]
     for file, image, heat in zip(files, images, maps, strict=True):

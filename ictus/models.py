@@ -7,9 +7,11 @@ from uuid import UUID
 
 from commands import models
 from domain.model import Registered, Tested
+from ictus.vouching import require_trust
 from ictus.wiring import House
 from training.testing.run import REPORT_FILE, Report, read_report
-from workers.inference.classifier import MANIFEST_FILE, MODEL_FILE, BundleRefused, Classifier
+from workers.inference.classifier import Classifier
+from workers.inference.manifest import MANIFEST_FILE, SIGNATURE_FILE, BundleRefused, files_of
 
 DEMO_BUNDLE = Path(__file__).resolve().parents[1] / "training" / "bundles" / "demo"
 
@@ -26,8 +28,10 @@ async def register_bundle(house: House, folder: Path) -> tuple[UUID, Registered]
     Raises BundleRefused.
     """
     manifest = (await to_thread(Classifier.load, folder)).manifest
+    await to_thread(require_trust, folder, house.settings.models.trusted)
     report = await to_thread(read_report, folder)
-    names = (MANIFEST_FILE, MODEL_FILE, *([REPORT_FILE] if report else []))
+    vouching = [name for name in (REPORT_FILE, SIGNATURE_FILE) if (folder / name).exists()]
+    names = (MANIFEST_FILE, *files_of(manifest), *vouching)
     files = {name: await to_thread((folder / name).read_bytes) for name in names}
     registered = Registered(
         name=manifest.name,

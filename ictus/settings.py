@@ -71,6 +71,17 @@ class HealthSettings(Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 0
 
 
+class ModelSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """With `trusted_keys` (public keys, with commas between) only bundles that one of them signed are
+    registered."""
+
+    trusted_keys: str = ""
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        return frozenset(filter(None, map(str.strip, self.trusted_keys.split(","))))
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """`origin` is what a new ledger is made for: `site`, or `demo` by `ictus demo` only."""
 
@@ -84,6 +95,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     telegram: TelegramSettings = TelegramSettings()
     vault: VaultSettings = VaultSettings()
     health: HealthSettings = HealthSettings()
+    models: ModelSettings = ModelSettings()
 
     @property
     def folder(self) -> Path:

@@ -98,15 +98,23 @@ def needs_prediction(case: Case, model: UUID) -> bool:
     said = case.prediction
     if isinstance(said, PredictionDeclined) and said.reason == "failed":
         return True
-    return said is None or (said.inputs, said.af, said.model) != (case.inputs, case.af, model)
+    return said is None or said.model != model or not _of(case, said)
 
 
 def record_prediction(case: Case, prediction: Prediction) -> list[CaseEvent]:
     if not needs_prediction(case, prediction.model):
         return []
-    if (prediction.inputs, prediction.af) != (case.inputs, case.af):
-        return []
-    return [] if prediction == case.prediction else [prediction]
+    return [prediction] if _of(case, prediction) and prediction != case.prediction else []
+
+
+def _of(case: Case, said: Prediction) -> bool:
+    """Whether it is about the case as it stands, in all that its model uses."""
+    if (said.inputs, said.af) != (case.inputs, case.af):
+        return False
+    if isinstance(said, PredictionDeclined):
+        return True
+    told = all(case.context.get(code, "unknown") == answer for code, answer in said.context.items())
+    return told and said.sequences in ((), case.sequences)
 
 
 def compose_answer(case: Case, answer: AnswerComposed) -> list[CaseEvent]:

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from domain.happened import Happened
 from domain.identity import Instant
@@ -147,7 +147,9 @@ class OpinionGiven(Happened, frozen=True, tag="case.opinion-given.v1"):
 class PredictionProduced(Happened, frozen=True, tag="case.prediction-produced.v1"):
     """`ranked` in permille, most likely first; `chosen` has one cause, or all of them when the model
     abstains. `interval` (permille) is the 95 % interval of the first. `attention` (permille) is per
-    input. `inputs` are derivatives' SHA-256 in the order the model took them."""
+    input. `inputs` are derivatives' SHA-256 in the order the model took them. `context` are the other
+    answers it uses, by code, and `sequences` what each input's heads were recognised as: both empty
+    for a model that uses none."""
 
     task: str
     inputs: tuple[str, ...]
@@ -160,6 +162,8 @@ class PredictionProduced(Happened, frozen=True, tag="case.prediction-produced.v1
     model_sha256: str
     role: str
     runtime: str
+    context: dict[str, str] = field(default_factory=dict)
+    sequences: tuple[tuple[Modality, ...], ...] = ()
 
 
 class PredictionDeclined(Happened, frozen=True, tag="case.prediction-declined.v1"):

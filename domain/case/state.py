@@ -32,7 +32,7 @@ from domain.case.events import (
     ToldApart,
     Withdrawn,
 )
-from domain.stroke import Answer
+from domain.stroke import Answer, Modality
 
 
 class Image(Struct, frozen=True):
@@ -97,6 +97,13 @@ class Case(Struct, frozen=True):
     @property
     def inputs(self) -> tuple[str, ...]:
         return tuple(sorted(image.derivative for image in self.usable))
+
+    @property
+    def sequences(self) -> tuple[tuple[Modality, ...], ...]:
+        """What the heads of each of `inputs` were recognised as."""
+        return tuple(
+            image.sequences for image in sorted(self.usable, key=lambda one: one.derivative)
+        )
 
     @property
     def af(self) -> Answer:

@@ -16,6 +16,7 @@ from ictus.settings import BadSetting
 
 if TYPE_CHECKING:
     from ictus.demo.through import Returned
+    from training.synthetic.cuts import By
     from training.synthetic.facts import Plan
     from training.synthetic.truth import Parcel
 
@@ -46,7 +47,17 @@ Others = Annotated[
 ]
 Hostile = Annotated[float, _share("Share of cases with one more file that is no scan.")]
 AsDataset = Annotated[
-    bool, _flag("Writes a dataset for training instead: images through ingest, rows as ever.")
+    bool, _flag("Writes a dataset for training instead: images cut to heads, rows as ever.")
+]
+Cut = Annotated[
+    Literal["ingest", "truth"],
+    Parameter(
+        help="In a dataset, heads are cut out by ingest, as in life, or by the truth, which is faster."
+    ),
+]
+Split = Annotated[
+    Literal["train", "validation", "test"] | None,
+    Parameter(help="Of every case, as for a set that is held out; by lot otherwise."),
 ]
 ThroughBot = Annotated[
     bool,
@@ -69,6 +80,8 @@ def synth(
     hostile: Hostile = 0.0,
     processes: Count | None = None,
     as_dataset: AsDataset = False,
+    cut: Cut = "ingest",
+    split: Split = None,
     through_bot: ThroughBot = False,
     data: Data = None,
     json: Json = False,
@@ -96,23 +109,25 @@ def synth(
         prevalence=prevalence,
         others=others,
         hostile=hostile,
+        split=split,
     )
     if through_bot:
         _push(plan, cases, processes, data or HOUSE, json)
     if out is None:
         raise BadSetting("say where to: --out DIR, an empty or new folder")
-    _write(plan, cases, out, processes, as_dataset, json)
+    _write(plan, cases, out, processes, cut if as_dataset else None, json)
 
 
 def _write(
-    plan: "Plan", cases: int, out: Path, processes: int | None, as_dataset: bool, json: bool
+    plan: "Plan", cases: int, out: Path, processes: int | None, cut: "By | None", json: bool
 ) -> None:
     from training.synthetic import NOTICE, folder, rows
 
     tell(NOTICE["en"])
     begun = time.monotonic()
     with progress("synthetic cases") as told:
-        written = (rows if as_dataset else folder).write(plan, cases, out, processes, told)
+        write = partial(rows.write, by=cut) if cut else folder.write
+        written = write(plan, cases, out, processes, told)
     seconds = time.monotonic() - begun
     _tell(msgspec.to_builtins(written), cases / seconds, out, json)
 

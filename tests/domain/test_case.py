@@ -179,6 +179,27 @@ def test_a_new_image_a_new_answer_about_af_or_a_new_model_needs_a_new_prediction
     assert cases.needs_prediction(PREDICTED, an_id("newer model"))
 
 
+def test_another_age_band_needs_a_new_prediction_only_of_a_model_that_uses_it() -> None:
+    older = cases.ContextGiven(facts=(Fact("age_band", "75-84"),), by=CLINICIAN)
+    uses = replace(produced(READY), context={"age_band": "unknown"})
+    assert not cases.needs_prediction(more(PREDICTED, older), MODEL)
+    assert not cases.needs_prediction(more(READY, uses), MODEL)
+    assert cases.needs_prediction(more(READY, uses, older), MODEL)
+    assert cases.record_prediction(more(READY, older), uses) == []
+    again = replace(uses, context={"age_band": "75-84"})
+    assert cases.record_prediction(more(READY, uses, older), again) == [again]
+
+
+def test_a_head_recognised_anew_needs_a_new_prediction_only_of_a_model_that_uses_it() -> None:
+    named = more(READY, replace(ingested(), sequences=("mri-dwi",)))
+    plain = produced(named)
+    uses = replace(plain, sequences=(("mri-dwi",),))
+    anew = replace(ingested(), sequences=("mri-adc",))
+    assert not cases.needs_prediction(more(named, plain, anew), MODEL)
+    assert not cases.needs_prediction(more(named, uses), MODEL)
+    assert cases.needs_prediction(more(named, uses, anew), MODEL)
+
+
 def test_a_prediction_for_other_inputs_than_the_present_is_dropped() -> None:
     late = produced(READY)
     assert cases.record_prediction(more(READY, af("yes")), late) == []

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from training import demo
+from ictus.models import DEMO_BUNDLE
 from training.synth import SyntheticCase, case
-from workers.inference.classifier import (
+from workers.inference.classifier import Classifier, NothingToSee
+from workers.inference.context import Context
+from workers.inference.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     BundleRefused,
-    Classifier,
-    NothingToSee,
     read_manifest,
 )
 from workers.ingest.pipeline import Ingested, process
@@ -31,7 +31,7 @@ def derivatives(made: SyntheticCase) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return Classifier.load(demo.COMMITTED)
+    return Classifier.load(DEMO_BUNDLE)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,15 @@ def unseen() -> list[tuple[SyntheticCase, list[bytes]]]:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(demo.COMMITTED, tmp_path / "bundle"))
+    return Path(shutil.copytree(DEMO_BUNDLE, tmp_path / "bundle"))
 
 
 def test_unseen_synthetic_cases_are_told_apart(
     classifier: Classifier, unseen: list[tuple[SyntheticCase, list[bytes]]]
 ) -> None:
     right = [
-        classifier.predict(images, af=made.af).ranked[0][0] == made.cause for made, images in unseen
+        classifier.predict(images, Context(af=made.af)).ranked[0][0] == made.cause
+        for made, images in unseen
     ]
     assert sum(right) >= 0.85 * len(right)
 
@@ -69,7 +70,7 @@ def test_an_answer_about_atrial_fibrillation_changes_the_prediction(
 ) -> None:
     for _, images in unseen[:6]:
         embolic = {
-            af: dict(classifier.predict(images, af=af).ranked)["cardioembolic"]
+            af: dict(classifier.predict(images, Context(af=af)).ranked)["cardioembolic"]
             for af in ("yes", "unknown", "no")
         }
         assert embolic["yes"] > embolic["unknown"] > embolic["no"]
@@ -79,7 +80,7 @@ def test_permille_add_up_and_the_interval_holds_the_answer(
     classifier: Classifier, unseen: list[tuple[SyntheticCase, list[bytes]]]
 ) -> None:
     for made, images in unseen:
-        said = classifier.predict(images, af=made.af)
+        said = classifier.predict(images, Context(af=made.af))
         low, high = said.interval_permille
         assert sum(share for _, share in said.ranked) == 1000
         assert said.ranked[0][1] >= said.ranked[1][1]
@@ -107,11 +108,9 @@ def test_nothing_to_see_is_said_so(classifier: Classifier) -> None:
         classifier.predict([])
 
 
-def test_an_unknown_answer_about_atrial_fibrillation_is_an_error(
-    classifier: Classifier, unseen: list[tuple[SyntheticCase, list[bytes]]]
-) -> None:
+def test_an_unknown_answer_about_atrial_fibrillation_is_an_error() -> None:
     with pytest.raises(ValueError, match="perhaps"):
-        classifier.predict(unseen[0][1], af="perhaps")
+        Context(af="perhaps")
 
 
 def test_an_altered_model_is_refused(bundle: Path) -> None:
@@ -150,7 +149,7 @@ def test_the_bundle_says_what_it_is_and_how_good(classifier: Classifier) -> None
     assert "клинического значения не имеет" in manifest.notice["ru"]
     assert manifest.metrics["n"] >= 100
     assert manifest.metrics["auroc"] >= 0.9
-    assert sum(file.stat().st_size for file in demo.COMMITTED.iterdir()) < 5_000_000
+    assert sum(file.stat().st_size for file in DEMO_BUNDLE.iterdir()) < 5_000_000
 
 
 def test_inference_needs_no_torch() -> None:

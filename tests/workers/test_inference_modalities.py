@@ -13,6 +13,7 @@ from domain.case import PredictionDeclined, PredictionProduced
 from domain.identity import part
 from domain.stroke import Modality
 from ictus.models import DEMO_BUNDLE, register_bundle
+from ictus.settings import Settings
 from tests.givens import Given
 from tests.workers.reacting import Now
 from training.synth import case as synthetic
@@ -30,6 +31,7 @@ class World:
         self.books = Books(MemoryLedger(), MemoryVault(), Now())
         self.blobs = MemoryBlobs()
         self.given = Given(self.books.ledger)
+        self.settings = Settings()
         self.inference = Inference(self.books, self.blobs, cache)
 
     def operator(self) -> object:

@@ -39,7 +39,8 @@ Layer = Literal["facts", "anatomy", "lesions", "images", "screens", "hostile", "
 class Plan(Struct, frozen=True, kw_only=True):
     """What all cases of a run share. `difficulty` from 0 (as `easy`) to 1; None: as the mode has it.
     `prevalence`: share of cardioembolic among the two causes; `others`: share of cases of neither;
-    `hostile`: share of cases to which somebody adds a file that is no scan."""
+    `hostile`: share of cases to which somebody adds a file that is no scan. `split`: that of every
+    case; None: by lot."""
 
     mode: Mode = "realistic"
     seed: int = 0
@@ -47,6 +48,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     prevalence: float = 0.5
     others: float = 0.0
     hostile: float = 0.0
+    split: Split | None = None
 
     @property
     def hardness(self) -> float:
@@ -97,7 +99,7 @@ def facts(plan: Plan, number: int) -> Facts:
         number=number,
         cause=cause,
         drawn_as=true,
-        split=split_of(who, VERSION),
+        split=plan.split or split_of(who, VERSION),
         centre=NEW_CENTRE if plan.mode == "shift" else CENTRES[number % len(CENTRES)],
         finding=_finding(cause, true, plan.hardness, rng),
         age_band=band("age_band", rng.normal(*AGE_YEARS[PREDICTED.index(true)])),

@@ -4,13 +4,13 @@ Nothing here is measured on pictures: these are exact sums over what can be draw
 cause, cardioembolic counting as positive.
 """
 
-from math import erf, sqrt
+from math import erf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain.stroke import BANDS, PREDICTED, Answer
-from training.synthetic.facts import Facts, Plan
+from training.synthetic.facts import Facts, Finding, Plan
 from training.synthetic.frequencies import (
     AF_FOUND,
     AF_UNKNOWN,
@@ -19,6 +19,7 @@ from training.synthetic.frequencies import (
     ROSARY,
     TABLE,
     Pattern,
+    Tendency,
     shares,
 )
 
@@ -68,6 +69,17 @@ def posterior(plan: Plan, facts: Facts) -> float | None:
     return round(float(weight[0] / weight.sum()), 6)
 
 
+def ceiling(plan: Plan, facts: Facts) -> float | None:
+    """The chance of a cardioembolic cause given all that depends on the cause: `ceiling_auroc` is of
+    who says this. None where the question does not apply."""
+    oracle = posterior(plan, facts)
+    if oracle is None or plan.mode == "null":
+        return oracle
+    age = age_bands()[list(BANDS["age_band"].values()).index(facts.age_band)]
+    weight = np.array([oracle, 1 - oracle]) * age * _lesion(facts.finding)
+    return round(float(weight[0] / weight.sum()), 6)
+
+
 def patterns(difficulty: float) -> Chances:
     return np.stack([shares(cause, difficulty) for cause in PREDICTED], 1)
 
@@ -103,23 +115,36 @@ def _ages(mean: float, sd: float) -> Chances:
     return np.diff(edges)
 
 
+def _lesion(finding: Finding) -> Chances:
+    """Of one number, size and rosary, under each cause (2,), given the pattern."""
+    tendency = TABLE[finding.pattern]
+    rosary = _rosaries(finding.pattern)[0 if finding.rosary else -1]
+    size = np.ones(2)
+    if tendency.main_ml:
+        away = (log(finding.main_ml) - np.log(tendency.main_ml)) / MAIN_ML_LOG_SD
+        size = np.exp(-(away**2) / 2)
+    return np.asarray(_blobs(tendency, finding.blobs) * rosary * size)
+
+
 def _lesions(pattern: Pattern) -> Chances:
     """Of number, size and rosary, given a pattern."""
     tendency = TABLE[pattern]
     counts = range(min(r.least for r in tendency.blobs), max(r.most for r in tendency.blobs) + 1)
-    blobs = np.array(
-        [
-            [(r.least <= n <= r.most) / (r.most - r.least + 1) for r in tendency.blobs]
-            for n in counts
-        ]
-    )
-    rosary = (
-        np.stack([ROSARY, np.subtract(1, ROSARY)])
-        if pattern == "unilateral-anterior"
-        else np.ones((1, 2))
-    )
+    blobs = np.stack([_blobs(tendency, n) for n in counts])
+    rosary = _rosaries(pattern)
     main = _volumes(*np.log(tendency.main_ml)) if tendency.main_ml else np.ones((1, 2))
     return joint(joint(blobs, rosary), main)
+
+
+def _blobs(tendency: Tendency, count: int) -> Chances:
+    return np.array([(r.least <= count <= r.most) / (r.most - r.least + 1) for r in tendency.blobs])
+
+
+def _rosaries(pattern: Pattern) -> Chances:
+    """With a row of lesions first, without last."""
+    if pattern == "unilateral-anterior":
+        return np.stack([ROSARY, np.subtract(1, ROSARY)])
+    return np.ones((1, 2))
 
 
 def _volumes(*middles: float) -> Chances:

@@ -1,5 +1,5 @@
-"""Synthetic cases as a dataset for training: every picture through the real ingest, rows as `ictus
-dataset build` makes them."""
+"""Synthetic cases as a dataset for training: every picture cut to its heads, rows as `ictus dataset
+build` makes them."""
 
 from functools import partial
 from pathlib import Path
@@ -12,12 +12,11 @@ from projections.rows import Row, RowImage, RowLabel
 from training import dataset
 from training.synthetic import NOTICE, VERSION
 from training.synthetic.cases import Case, Picture, case
+from training.synthetic.cuts import CUTTERS, By, Cut
 from training.synthetic.facts import Plan
 from training.synthetic.folder import Progress, each, refuse_taken
-from training.synthetic.oracle import oracle_auroc, posterior
-from training.synthetic.scan import LESION
-from training.testing.truth import Truth, write_truth
-from workers.ingest.pipeline import PROFILE, Ingested, process
+from training.synthetic.oracle import ceiling, oracle_auroc, posterior
+from training.testing.truth import Truth, mask_png, write_lesions, write_truth
 
 EVIDENCE: Final[dict[Cause, Evidence]] = {
     "cardioembolic": "ecg",
@@ -27,16 +26,18 @@ EVIDENCE: Final[dict[Cause, Evidence]] = {
 
 
 class Prepared(NamedTuple):
-    """A row, its derivatives by hash, how many of its pictures ingest refused, and what is true."""
+    """A row, its derivatives and masks of lesion by hash, how many of its pictures were refused, and
+    what is true."""
 
     row: Row
     images: dict[str, bytes]
+    lesions: dict[str, bytes]
     refused: int
     truth: Truth
 
 
 class Built(Struct, frozen=True, kw_only=True):
-    """A dataset of synthetic cases; cases none of whose pictures ingest takes have no row."""
+    """A dataset of synthetic cases; cases none of whose pictures is taken have no row."""
 
     notice: str
     generator: str
@@ -51,20 +52,28 @@ class Built(Struct, frozen=True, kw_only=True):
     root: str
 
 
-def write(plan: Plan, count: int, out: Path, processes: int | None, told: Progress) -> Built:
+def write(
+    plan: Plan,
+    count: int,
+    out: Path,
+    processes: int | None,
+    told: Progress,
+    by: By = "ingest",
+) -> Built:
     """Writes a dataset of cases 0 to `count` - 1; the same root whatever the number of processes.
     Raises Taken unless `out` is empty or missing."""
     refuse_taken(out)
     rows, truths, images, refused = [], [], 0, 0
-    for done, prepared in enumerate(each(partial(prepare, plan), count, processes), 1):
+    for done, prepared in enumerate(each(partial(prepare, plan, by), count, processes), 1):
         refused += prepared.refused
         images += len(prepared.row.images)
         if prepared.images:
             rows.append(prepared.row)
             truths.append(prepared.truth)
             dataset.write_images(out, prepared.images)
+            write_lesions(out, prepared.lesions)
         told(done, count)
-    spec = {**_spec(plan, count), "images_refused": refused}
+    spec = {**_spec(plan, count, by), "images_refused": refused}
     manifest = dataset.write(out, rows, spec)
     write_truth(out, truths)
     return Built(
@@ -82,19 +91,25 @@ def write(plan: Plan, count: int, out: Path, processes: int | None, told: Progre
     )
 
 
-def prepare(plan: Plan, number: int) -> Prepared:
+def prepare(plan: Plan, by: By, number: int) -> Prepared:
     """One case as the dataset builder would have made it from the ledger."""
     made = case(plan, number)
-    outcomes = [(picture, process(picture.data)) for picture in made.pictures]
-    kept = [(picture, done) for picture, done in outcomes if isinstance(done, Ingested)]
-    images = tuple(_image(picture, done) for picture, done in kept)
+    profile, cutter = CUTTERS[by]
+    outcomes = [(picture, cutter(picture)) for picture in made.pictures]
+    kept = [(picture, done) for picture, done in outcomes if done]
+    images = tuple(_image(picture, done, profile) for picture, done in kept)
     derivatives = {done.sha256: done.derivative for _, done in kept}
-    shown = {done.sha256: int((picture.truth == LESION).sum()) for picture, done in kept}
-    truth = _truth(plan, made, shown)
-    return Prepared(_row(made, images), derivatives, len(outcomes) - len(kept), truth)
+    shown = {done.sha256: int(done.lesion.sum()) for _, done in kept}
+    return Prepared(
+        row=_row(made, images),
+        images=derivatives,
+        lesions={done.sha256: mask_png(done.lesion) for _, done in kept},
+        refused=len(outcomes) - len(kept),
+        truth=_truth(plan, made, shown),
+    )
 
 
-def _spec(plan: Plan, count: int) -> dict[str, int | str]:
+def _spec(plan: Plan, count: int, by: By) -> dict[str, int | str]:
     """All that makes the dataset; difficulty and shares in permille, since rows hold no floats."""
     return {
         "notice": NOTICE["en"],
@@ -105,8 +120,9 @@ def _spec(plan: Plan, count: int) -> dict[str, int | str]:
         "others_permille": round(1000 * plan.others),
         "seed": plan.seed,
         "cases": count,
-        "profile": PROFILE,
+        "profile": CUTTERS[by][0],
         "oracle_auroc_permille": round(1000 * oracle_auroc(plan)),
+        **({"split": plan.split} if plan.split else {}),
     }
 
 
@@ -126,25 +142,29 @@ def _row(made: Case, images: tuple[RowImage, ...]) -> Row:
 
 
 def _truth(plan: Plan, made: Case, shown: dict[str, int]) -> Truth:
-    chance = posterior(plan, made.facts)
     return Truth(
         case=str(made.facts.id),
         pattern=made.facts.finding.pattern,
         lesion_ml=round(made.lesion_ml, 2),
         layout=made.layout,
-        oracle=None if chance is None else round(1000 * chance),
+        oracle=_permille(posterior(plan, made.facts)),
+        ceiling=_permille(ceiling(plan, made.facts)),
         lesions=shown,
     )
 
 
-def _image(picture: Picture, done: Ingested) -> RowImage:
+def _permille(chance: float | None) -> int | None:
+    return None if chance is None else round(1000 * chance)
+
+
+def _image(picture: Picture, done: Cut, profile: str) -> RowImage:
     return RowImage(
         sha256=done.sha256,
         width=done.width,
         height=done.height,
         modality=picture.shot.sequence,
-        channel=done.source,
-        profile=PROFILE,
+        channel=done.channel,
+        profile=profile,
     )
 
 

@@ -1,13 +1,16 @@
 """What a bundle says about every labelled case of a dataset's split, as it would be served."""
 
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED, Cause
 from projections.rows import Row, Split
 from training.dataset import Dataset
 from workers.inference.classifier import Classifier, NothingToSee, Prediction
+from workers.inference.context import Context
+
+Each = TypeVar("Each")
 
 POSITIVE: Cause = PREDICTED[0]
 """Cardioembolic: what sensitivity speaks of."""
@@ -55,7 +58,7 @@ def judged(classifier: Classifier, dataset: Dataset, split: Split) -> Iterator[J
         images = [dataset.derivative(image.sha256) for image in row.images]
         since = time.perf_counter()
         try:
-            said = classifier.predict(images, af=row.context.get("af", "unknown"))
+            said = classifier.predict(images, Context.of(row.context))
         except NothingToSee:
             continue
         assert row.label is not None
@@ -63,7 +66,7 @@ def judged(classifier: Classifier, dataset: Dataset, split: Split) -> Iterator[J
             row=row,
             positive=row.label.cause == POSITIVE,
             score=score_of(said),
-            answers=answers_of(said),
+            answers=frozenset(said.left_open),
             attention=said.attention_permille,
             seconds=time.perf_counter() - since,
         )
@@ -74,6 +77,7 @@ def score_of(said: Prediction) -> int:
     return dict(said.ranked)[POSITIVE]
 
 
-def answers_of(said: Prediction) -> frozenset[Cause]:
-    """The causes that the bundle leaves open."""
-    return frozenset(said.ranked[0][:1] if said.decision == "answer" else PREDICTED)
+def evenly(cases: Sequence[Each], at_most: int) -> list[Each]:
+    """So many of them, evenly over all."""
+    step = -(-len(cases) // at_most) or 1
+    return list(cases[::step])

@@ -7,18 +7,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from domain.stroke import PREDICTED
+from training.statistics import rule
 from training.testing import measures, slices
 from training.testing.cases import Judged
 from training.testing.measures import Bools, Floats
+from training.testing.pointing import Pointed
 from training.testing.resampling import Indices, draws, interval
 from training.testing.slices import Slice
 from training.testing.truth import Truth
 
-ABOVE_ORACLE_MAX: Final = 0.03
+ABOVE_BEST_MAX: Final = 0.03
 SHORTCUT_MAX: Final = 0.1
 AUROC_OF_REAL_CASES_MAX: Final = 0.9
-RULE: Final = {"yes": 1.0, "no": 0.0}
-RULE_UNKNOWN: Final = 0.5
 
 Figure = float | None
 
@@ -47,9 +47,11 @@ def measured(
     cases: Sequence[Judged],
     truths: dict[str, Truth],
     moved: dict[str, list[float]],
+    pointed: Sequence[Pointed],
     spec: dict[str, Any],
 ) -> Outcome:
-    """`moved` are the changes of the score under what changes nothing; `spec` the dataset's."""
+    """`moved` are the changes of the score under what changes nothing, `pointed` what occlusion says
+    of some cases; `spec` is the dataset's."""
     table = table_of(cases)
     drawn = draws([case.row.patient for case in cases])
     found = slices.slices(cases, truths)
@@ -61,6 +63,8 @@ def measured(
         **_worst(found, measures.auroc(table.positive, table.score)),
         **{f"moved_by_{name}": _ninety_five(by) for name, by in moved.items()},
         **_of_made_up(cases, truths),
+        "pointing": _mean([float(each.hit) for each in pointed]),
+        "pointing_by_chance": _mean([each.chance for each in pointed]),
         "latency_p95_ms": _ninety_five([1000 * case.seconds for case in cases]),
     }
     synthetic = all(case.row.origin == "synthetic" for case in cases)
@@ -76,9 +80,7 @@ def table_of(cases: Sequence[Judged]) -> Table:
     return Table(
         positive=np.array([case.positive for case in cases], bool),
         score=np.array([case.score / 1000 for case in cases], float),
-        rule=np.array(
-            [RULE.get(case.row.context.get("af", ""), RULE_UNKNOWN) for case in cases], float
-        ),
+        rule=np.array([rule(case.row.context.get("af", "")) for case in cases], float),
         right=np.array([case.right for case in cases], bool),
         answered=np.array([case.answered for case in cases], bool),
         covered=np.array([case.covered for case in cases], bool),
@@ -145,17 +147,22 @@ def _worst(found: Sequence[Slice], auroc: float) -> dict[str, Figure]:
 def _of_made_up(cases: Sequence[Judged], truths: dict[str, Truth]) -> dict[str, Figure]:
     """What only made-up cases can tell: the best AUROC there could be, and where the model looked."""
     known = [(case, truths[case.row.case]) for case in cases if case.row.case in truths]
-    ideal = [(case, truth.oracle) for case, truth in known if truth.oracle is not None]
     looked = [_looks_at_lesion(case, truth) for case, truth in known]
     told = [each for each in looked if each is not None]
-    oracle = measures.auroc(
-        np.array([case.positive for case, _ in ideal], bool),
-        np.array([said for _, said in ideal], float),
-    )
     return {
-        "oracle_auroc": oracle if ideal else None,
-        "attention_on_lesion": sum(told) / len(told) if told else None,
+        "oracle_auroc": _ideal([(case.positive, truth.oracle) for case, truth in known]),
+        "ceiling_auroc": _ideal([(case.positive, truth.ceiling) for case, truth in known]),
+        "attention_on_lesion": _mean([float(each) for each in told]),
     }
+
+
+def _ideal(told: Sequence[tuple[bool, int | None]]) -> Figure:
+    """AUROC of who says the permille beside each class."""
+    said = [(positive, permille) for positive, permille in told if permille is not None]
+    if not said:
+        return None
+    positive, score = zip(*said, strict=True)
+    return measures.auroc(np.array(positive, bool), np.array(score, float))
 
 
 def _looks_at_lesion(case: Judged, truth: Truth) -> bool | None:
@@ -174,9 +181,14 @@ def _alarms(
 ) -> list[str]:
     """Signs that the model knows what it cannot know."""
     alarms = []
-    auroc, oracle, low = (figures[name] for name in ("auroc", "oracle_auroc", "auroc_low"))
-    if auroc is not None and oracle is not None and auroc > oracle + ABOVE_ORACLE_MAX:
-        alarms.append(f"AUROC {auroc:.3f} is above {oracle:.3f}, the best there can be: a leak")
+    auroc, low = figures["auroc"], figures["auroc_low"]
+    best = (
+        figures["ceiling_auroc"]
+        if figures["ceiling_auroc"] is not None
+        else figures["oracle_auroc"]
+    )
+    if auroc is not None and best is not None and auroc > best + ABOVE_BEST_MAX:
+        alarms.append(f"AUROC {auroc:.3f} is above {best:.3f}, the best there can be: a leak")
     if spec.get("mode") == "null" and low is not None and low > 0.5:
         alarms.append("labels drawn by lot were told better than by chance: a leak")
     for name, told in slices.shortcuts(cases, truths):
@@ -195,6 +207,10 @@ def _warnings(figures: dict[str, Figure]) -> list[str]:
 def _ninety_five(values: Sequence[float]) -> Figure:
     """The 95th percentile."""
     return float(np.quantile(values, 0.95)) if values else None
+
+
+def _mean(values: Sequence[float]) -> Figure:
+    return sum(values) / len(values) if values else None
 
 
 def _share(found: Bools) -> Figure:

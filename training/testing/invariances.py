@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 
 from training.dataset import Dataset
-from training.testing.cases import Judged, score_of
+from training.testing.cases import Judged, evenly, score_of
 from workers.inference.classifier import Classifier, NothingToSee
+from workers.inference.context import Context
 from workers.pixels import Gray
 
 CASES_MAX: Final = 60
@@ -56,21 +57,15 @@ def changes(
     found: dict[str, list[float]] = {name: [] for name in CHANGES}
     for case in evenly(cases, CASES_MAX):
         images = [_pixels(dataset.derivative(image.sha256)) for image in case.row.images]
-        af = case.row.context.get("af", "unknown")
+        context = Context.of(case.row.context)
         for name, change in CHANGES.items():
             changed = [_png(image) for image in change(images)]
             try:
-                said = classifier.predict(changed, af=af)
+                said = classifier.predict(changed, context)
             except NothingToSee:
                 continue
             found[name].append(abs(score_of(said) - case.score) / 1000)
     return found
-
-
-def evenly(cases: Sequence[Judged], at_most: int) -> list[Judged]:
-    """So many of them, evenly over all."""
-    step = -(-len(cases) // at_most) or 1
-    return list(cases[::step])
 
 
 def _compressed(image: Gray) -> Gray:

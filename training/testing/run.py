@@ -15,9 +15,11 @@ from training.testing.acceptance import Acceptance, Verdict, verdicts
 from training.testing.cases import Judged, judged, labelled
 from training.testing.figures import Figure, measured, table_of
 from training.testing.invariances import changes
+from training.testing.pointing import pointed
 from training.testing.slices import Slice
 from training.testing.truth import read_truth
-from workers.inference.classifier import MANIFEST_FILE, Classifier
+from workers.inference.classifier import Classifier
+from workers.inference.manifest import MANIFEST_FILE
 
 REPORT_FILE: Final = "report.json"
 
@@ -63,6 +65,7 @@ def examined(
         cases,
         read_truth(dataset.folder),
         changes(classifier, dataset, cases),
+        pointed(classifier, dataset, cases),
         dataset.manifest.spec,
     )
     held = verdicts(acceptance, outcome.figures)

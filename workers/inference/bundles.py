@@ -6,9 +6,7 @@ from pathlib import Path
 
 from commands import models
 from commands.ports import Blobs
-from workers.inference.classifier import MANIFEST_FILE, MODEL_FILE, BundleRefused
-
-BUNDLE_FILES = (MANIFEST_FILE, MODEL_FILE)
+from workers.inference.manifest import MANIFEST_FILE, BundleRefused, files_of, read_manifest
 
 
 async def unpacked(blobs: Blobs, release: str, cache: Path) -> Path:
@@ -16,9 +14,11 @@ async def unpacked(blobs: Blobs, release: str, cache: Path) -> Path:
     Raises BundleRefused, Missing."""
     folder = cache / release
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    for name in BUNDLE_FILES:
-        data = await blobs.get(models.bundle_key(release, name))
-        if name == MANIFEST_FILE and sha256(data).hexdigest() != release:
-            raise BundleRefused(f"{models.bundle_key(release, name)} was altered.")
-        await asyncio.to_thread((folder / name).write_bytes, data)
+    data = await blobs.get(models.bundle_key(release, MANIFEST_FILE))
+    if sha256(data).hexdigest() != release:
+        raise BundleRefused(f"{models.bundle_key(release, MANIFEST_FILE)} was altered.")
+    await asyncio.to_thread((folder / MANIFEST_FILE).write_bytes, data)
+    for name in files_of(await asyncio.to_thread(read_manifest, folder)):
+        file = await blobs.get(models.bundle_key(release, name))
+        await asyncio.to_thread((folder / name).write_bytes, file)
     return folder

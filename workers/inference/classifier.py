@@ -4,73 +4,52 @@ import platform
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Literal, NamedTuple, Self
 
-import msgspec
 import numpy as np
 import onnxruntime
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from domain.stroke import Answer, Cause
+from domain.stroke import PREDICTED, Cause
+from workers.inference.context import Context
+from workers.inference.graphs import CPU, Bag, Floats, Graphs, OneGraph, Told, TwoGraphs
+from workers.inference.manifest import BundleRefused, Manifest, checked_files, read_manifest
 from workers.pixels import PIXELS_VERSION, tiles
 
-MODEL_FILE: Final = "model.onnx"
-MANIFEST_FILE: Final = "manifest.json"
-AF_ANSWERS: Final[tuple[Answer, ...]] = ("yes", "no", "unknown")
-CPU: Final = ("CPUExecutionProvider",)
-
-
-class Interval(Struct, frozen=True, kw_only=True):
-    """Of `cases` held-out cases whose top probability lay in [from, below) permille, `right` were
-    right; `low` and `high` are the Wilson 95 % bounds of that share, in permille."""
-
-    at_least: int
-    below: int
-    cases: int
-    right: int
-    low: int
-    high: int
-
-
-class Manifest(Struct, frozen=True, kw_only=True):
-    """What a bundle is and where it comes from; `sha256` is of its ONNX file."""
-
-    name: str
-    version: str
-    role: str
-    task: str
-    synthetic: bool
-    notice: dict[str, str]
-    sha256: str
-    dataset_root: str
-    generator: str
-    profile: str
-    pixels: str
-    dataset: dict[str, Any]
-    config: dict[str, int | float]
-    seed: int
-    libraries: dict[str, str]
-    causes: tuple[Cause, ...]
-    temperature: float
-    abstain_below: int
-    intervals: tuple[Interval, ...]
-    metrics: dict[str, int | float]
+Decision = Literal["answer", "abstain", "out-of-distribution"]
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
-    """Calibrated probabilities in permille, most likely cause first. `attention_permille` is each
-    image's share, in the order given. `runtime` names what computed it."""
+    """Calibrated probabilities in permille, most likely cause first. `left_open` is that one alone if the
+    model answers, and else every cause. `attention_permille` is each image's share, in the order given;
+    `patterns` what the lesions look like, in permille. `runtime` names what computed it."""
 
     ranked: tuple[tuple[Cause, int], ...]
     interval_permille: tuple[int, int]
-    decision: Literal["answer", "abstain"]
+    decision: Decision
+    left_open: tuple[Cause, ...]
     attention_permille: tuple[int, ...]
+    patterns: dict[str, int] = {}
+    distance: float = 0.0
     runtime: str
 
 
-class BundleRefused(Exception):
-    """This folder is not a bundle that can be trusted; the message says what is wrong with it."""
+class Seen(NamedTuple):
+    """An image's tiles (n, 1, side, side), and what each is told to be (n, s)."""
+
+    tiles: Floats
+    sequence: Floats
+
+
+class Prepared(NamedTuple):
+    """A case as the model takes it: tiles (n, 1, side, side), of which image each is (n,), of how
+    many `images`, what each is told to be (n, s), context (c,)."""
+
+    tiles: Floats
+    image: tuple[int, ...]
+    images: int
+    sequence: Floats
+    context: Floats
 
 
 class NothingToSee(Exception):
@@ -78,54 +57,80 @@ class NothingToSee(Exception):
 
 
 class Classifier:
-    """A loaded bundle. Not thread-safe by promise; CPU-bound: call it away from an event loop."""
+    """A loaded bundle. Not thread-safe by promise; CPU-bound: call it away from an event loop.
 
-    def __init__(self, manifest: Manifest, session: onnxruntime.InferenceSession) -> None:
+    `predict` is `prepare`, `encode` and `decide` of one case; for many, tiles may be encoded and cases
+    decided together: on a processor the bits of each stay as they are alone.
+    """
+
+    def __init__(self, manifest: Manifest, graphs: Graphs) -> None:
         self.manifest = manifest
-        self._session = session
-        self.runtime = _fingerprint(manifest, session)
+        self.graphs = graphs
+        self.runtime = _fingerprint(manifest, graphs)
 
     @classmethod
     def load(cls, folder: Path, providers: Sequence[str] = CPU) -> Self:
         """Raises BundleRefused when a file is missing, altered or made for other pixels."""
         manifest = read_manifest(folder)
-        model = _read(folder / MODEL_FILE)
-        if sha256(model).hexdigest() != manifest.sha256:
-            raise BundleRefused(f"{folder / MODEL_FILE} is not the file its manifest names.")
+        files = checked_files(folder, manifest)
         if manifest.pixels != PIXELS_VERSION:
             raise BundleRefused(f"{folder} was trained on {manifest.pixels}, not {PIXELS_VERSION}.")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        return cls(manifest, onnxruntime.InferenceSession(model, options, providers=providers))
+        kind = TwoGraphs if manifest.format == "bundle@2" else OneGraph
+        return cls(manifest, kind(files, providers))
 
-    def predict(self, derivatives: Sequence[bytes], *, af: str = "unknown") -> Prediction:
+    def predict(
+        self,
+        derivatives: Sequence[bytes],
+        context: Context = Context(),  # noqa: B008 - frozen
+        sequences: Sequence[Sequence[str]] = (),
+    ) -> Prediction:
         """The cause as ingest's derivatives show it, the same whatever their order.
 
-        `af`: is atrial fibrillation known ("yes", "no", "unknown")? Raises NothingToSee when no
-        image holds a head, ValueError for another answer.
+        `sequences` are what ingest recognised each image's heads as. Raises NothingToSee when no image
+        holds a head.
         """
+        case = self.prepare(derivatives, context, sequences)
+        return self.decide([(case, self.encode(case.tiles))])[0]
+
+    def prepare(
+        self,
+        derivatives: Sequence[bytes],
+        context: Context,
+        sequences: Sequence[Sequence[str]] = (),
+    ) -> Prepared:
+        """Raises NothingToSee."""
         order = sorted(range(len(derivatives)), key=lambda at: sha256(derivatives[at]).digest())
-        pixels = [tiles(derivatives[at]) for at in order]
-        if not sum(map(len, pixels)):
+        named = sequences or [()] * len(derivatives)
+        return self.together([(at, self.see(derivatives[at], named[at])) for at in order], context)
+
+    def see(self, derivative: bytes, sequences: Sequence[str]) -> Seen:
+        found = tiles(derivative)
+        return Seen(found, one_hot(sequences, self.manifest.sequences, len(found)))
+
+    def together(self, images: Sequence[tuple[int, Seen]], context: Context) -> Prepared:
+        """A case from its images, each with its place. Raises NothingToSee."""
+        if not sum(len(seen.tiles) for _, seen in images):
             raise NothingToSee
-        probability, attention = self.run(np.concatenate(pixels), af_input(af))
-        permille = _permille(probability)
-        ranked = sorted(zip(self.manifest.causes, permille, strict=True), key=lambda pair: -pair[1])
-        top = ranked[0][1]
-        return Prediction(
-            ranked=tuple(ranked),
-            interval_permille=self.interval(top),
-            decision="abstain" if top < self.manifest.abstain_below else "answer",
-            attention_permille=_per_image(attention, [len(part) for part in pixels], order),
-            runtime=self.runtime,
+        return Prepared(
+            tiles=np.concatenate([seen.tiles for _, seen in images]),
+            image=tuple(at for at, seen in images for _ in seen.tiles),
+            images=len(images),
+            sequence=np.concatenate([seen.sequence for _, seen in images]),
+            context=context.vector(self.manifest.context),
         )
 
-    def run(
-        self, pixels: NDArray[np.float32], af: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probability per cause and attention per tile, for tiles (n, 1, side, side) and af (3,)."""
-        probability, attention = self._session.run(None, {"tiles": pixels, "af": af})
-        return probability, attention
+    def encode(self, tiles: Floats) -> Floats:
+        """Tiles (n, 1, side, side) of any cases to embeddings (n, e)."""
+        return self.graphs.encode(tiles)
+
+    def decide(self, cases: Sequence[tuple[Prepared, Floats]]) -> list[Prediction]:
+        """Of each case with the embeddings of its tiles."""
+        told = self.told(cases)
+        return [self._said(case, said) for (case, _), said in zip(cases, told, strict=True)]
+
+    def told(self, cases: Sequence[tuple[Prepared, Floats]]) -> list[Told]:
+        """What the graphs say, before any rounding or limit."""
+        return self.graphs.decide([Bag(seen, case.sequence, case.context) for case, seen in cases])
 
     def interval(self, top: int) -> tuple[int, int]:
         """The 95 % interval of similar held-out cases, widened if need be to hold `top` itself."""
@@ -133,48 +138,56 @@ class Classifier:
         row = next((row for row in rows if row.at_least <= top < row.below), rows[-1])
         return min(row.low, top), max(row.high, top)
 
+    def _said(self, case: Prepared, told: Told) -> Prediction:
+        permille = _permille(told.probability)
+        ranked = sorted(zip(self.manifest.causes, permille, strict=True), key=lambda pair: -pair[1])
+        decision = self._decision(tuple(ranked), told.distance)
+        patterns = zip(self.manifest.patterns, told.pattern, strict=True)
+        return Prediction(
+            ranked=tuple(ranked),
+            interval_permille=self.interval(ranked[0][1]),
+            decision=decision,
+            left_open=ranked[0][:1] if decision == "answer" else PREDICTED,
+            attention_permille=_per_image(case, told.attention),
+            patterns={name: round(1000 * float(share)) for name, share in patterns},
+            distance=told.distance,
+            runtime=self.runtime,
+        )
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a bundle; raises BundleRefused when it is missing or malformed."""
-    try:
-        return msgspec.json.decode(_read(folder / MANIFEST_FILE), type=Manifest)
-    except msgspec.DecodeError as error:
-        raise BundleRefused(f"{folder / MANIFEST_FILE}: {error}") from error
+    def _decision(self, ranked: tuple[tuple[Cause, int], ...], distance: float) -> Decision:
+        """It answers when the most likely cause, and no other, is left open."""
+        farthest = self.manifest.distance_max
+        if farthest is not None and distance > farthest:
+            return "out-of-distribution"
+        top, permille = ranked[0]
+        limits = self.manifest.conformal.limits if self.manifest.conformal else None
+        alone = limits is None or [c for c, said in ranked if said >= limits[c]] == [top]
+        return "answer" if alone and permille >= self.manifest.abstain_below else "abstain"
 
 
-def af_input(af: str) -> NDArray[np.float32]:
-    """One-hot over AF_ANSWERS, float32 (3,)."""
-    if af not in AF_ANSWERS:
-        raise ValueError(f"af is one of {', '.join(AF_ANSWERS)}, not {af!r}")
-    return np.array([af == answer for answer in AF_ANSWERS], np.float32)
+def one_hot(names: Sequence[str], known: Sequence[str], count: int) -> Floats:
+    """What each of an image's `count` tiles is told to be, float32 (count, known): nothing, where ingest
+    did not name as many heads."""
+    told = names if len(names) == count else [""] * count
+    return np.array([[name == each for each in known] for name in told], np.float32).reshape(
+        count, len(known)
+    )
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise BundleRefused(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _permille(probability: NDArray[np.float32]) -> list[int]:
+def _permille(probability: Floats) -> list[int]:
     """Whole permille that sum to 1000: the last cause takes the rounding."""
     head = [round(1000 * float(share)) for share in probability[:-1]]
     return [*head, 1000 - sum(head)]
 
 
-def _per_image(
-    attention: NDArray[np.float32], counts: list[int], order: list[int]
-) -> tuple[int, ...]:
-    ends = np.cumsum([0, *counts])
-    shares = {
-        image: round(1000 * float(attention[ends[at] : ends[at + 1]].sum()))
-        for at, image in enumerate(order)
-    }
-    return tuple(shares[image] for image in range(len(order)))
+def _per_image(case: Prepared, attention: Floats) -> tuple[int, ...]:
+    image = np.array(case.image)
+    shares = (attention[image == at].sum() for at in range(case.images))
+    return tuple(round(1000 * float(share)) for share in shares)
 
 
-def _fingerprint(manifest: Manifest, session: onnxruntime.InferenceSession) -> str:
+def _fingerprint(manifest: Manifest, graphs: Graphs) -> str:
     """Library, provider, processor family and model: what a prediction's bits depend on."""
-    providers = "+".join(session.get_providers())
+    providers = "+".join(graphs.providers)
     library = f"onnxruntime {onnxruntime.__version__}"
     return f"{library} {providers} {platform.machine()} {manifest.pixels} {manifest.sha256[:12]}"

@@ -1,15 +1,16 @@
 """Where a prediction comes from: how far it falls when a patch of the images is blanked (occlusion,
 M. D. Zeiler, R. Fergus, ECCV 2014). It needs nothing of the model but its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.inference.classifier import Classifier, af_input
-from workers.pixels import Gray, heads, load, tiles
+from workers.inference.classifier import Classifier, Seen
+from workers.inference.context import Context
+from workers.pixels import Gray, heads, load
 
 CELLS_ACROSS: Final = 8
 ANATOMY_BLACK: Final = 1
@@ -19,31 +20,43 @@ Heat = NDArray[np.float32]
 """Height x width of a derivative: how far the probability falls, 0 and more."""
 
 
-def occluded(
-    classifier: Classifier,
-    derivatives: Sequence[bytes],
-    af: str,
-    told: Callable[[int, int], None] = lambda done, of: None,
-) -> list[Heat]:
-    """A map for each derivative, for the cause that is most likely."""
-    parts = [tiles(each) for each in derivatives]
-    answer = af_input(af)
-    whole = classifier.run(np.concatenate(parts), answer)[0]
-    top = int(np.argmax(whole))
-    maps = []
-    for at, derivative in enumerate(derivatives):
-        gray = load(derivative)
+class Occlusion:
+    """A case, with each image of which another may be tried. `top` is the cause that is most likely."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        derivatives: Sequence[bytes],
+        context: Context,
+        sequences: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self._classifier, self._context = classifier, context
+        self._pixels = [load(each) for each in derivatives]
+        self._named = sequences or [()] * len(derivatives)
+        self._parts = [classifier.see(*each) for each in zip(derivatives, self._named, strict=True)]
+        self._known = [classifier.encode(part.tiles) for part in self._parts]
+        self._whole = self._probability(0, self._parts[0])
+        self.top = int(np.argmax(self._whole))
+
+    def heat(self, at: int) -> Heat:
+        """How far the probability of `top` falls by each patch of that image."""
+        gray = self._pixels[at]
         heat = np.zeros(gray.shape, np.float32)
         for x, y, w, h in cells(gray):
             blanked = gray.copy()
             patch = blanked[y : y + h, x : x + w]
             patch[patch > 0] = ANATOMY_BLACK
-            changed = [*parts[:at], tiles(png(blanked)), *parts[at + 1 :]]
-            fallen = whole[top] - classifier.run(np.concatenate(changed), answer)[0][top]
+            without = self._classifier.see(png(blanked), self._named[at])
+            fallen = self._whole[self.top] - self._probability(at, without)[self.top]
             heat[y : y + h, x : x + w] = max(0.0, float(fallen))
-        maps.append(np.where(gray > 0, heat, 0).astype(np.float32))
-        told(at + 1, len(derivatives))
-    return maps
+        return np.where(gray > 0, heat, 0).astype(np.float32)
+
+    def _probability(self, at: int, other: Seen) -> NDArray[np.float32]:
+        """Of each cause, if the image at that place were another."""
+        changed = [*self._parts[:at], other, *self._parts[at + 1 :]]
+        known = [*self._known[:at], self._classifier.encode(other.tiles), *self._known[at + 1 :]]
+        case = self._classifier.together(list(enumerate(changed)), self._context)
+        return self._classifier.told([(case, np.concatenate(known))])[0].probability
 
 
 def cells(gray: Gray) -> list[tuple[int, int, int, int]]:

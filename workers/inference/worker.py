@@ -21,9 +21,9 @@ from domain.case import (
 )
 from domain.events import CASE, MODEL, Request, fold
 from domain.model import TASK, Model
-from domain.stroke import PREDICTED, Cause
 from workers.inference.bundles import unpacked
-from workers.inference.classifier import Classifier, NothingToSee, Prediction
+from workers.inference.classifier import Classifier, NothingToSee
+from workers.inference.context import Context
 from workers.inference.schedule import DUE_ROOT
 from workers.modalities import serves
 from workers.reactor import Done, Ignored, Outcome
@@ -79,14 +79,19 @@ class Inference:
     ) -> PredictionEvent:
         classifier = await self._classifier(model)
         fit = {image.derivative for image in case.usable if serves(image.sequences, TASK)}
+        named = dict(zip(case.inputs, case.sequences, strict=True))
         images = [
             await objects.fetch(self._blobs, self._books.vault, case_id, digest)
             for digest in case.inputs
             if digest in fit
         ]
+        sequences = [named[digest] for digest in case.inputs if digest in fit]
+        context, uses = Context.of(case.context), classifier.manifest
         try:
-            predicted = await asyncio.to_thread(classifier.predict, images, af=case.af)
+            predicted = await asyncio.to_thread(classifier.predict, images, context, sequences)
         except NothingToSee:
+            return _declined(case, model_id, "out-of-distribution")
+        if predicted.decision == "out-of-distribution":
             return _declined(case, model_id, "out-of-distribution")
         assert model.registered is not None
         attention = iter(predicted.attention_permille)
@@ -95,13 +100,15 @@ class Inference:
             inputs=case.inputs,
             af=case.af,
             ranked=predicted.ranked,
-            chosen=_chosen(predicted),
+            chosen=predicted.left_open,
             interval=predicted.interval_permille,
             attention=tuple(next(attention) if digest in fit else 0 for digest in case.inputs),
             model=model_id,
             model_sha256=model.registered.sha256,
             role=model.role or "",
             runtime=predicted.runtime,
+            context=_without_af(context.used(uses.context)),
+            sequences=case.sequences if uses.sequences else (),
         )
 
     async def _classifier(self, model: Model) -> Classifier:
@@ -130,8 +137,9 @@ def _declined(
     return PredictionDeclined(task=TASK, inputs=case.inputs, af=case.af, reason=reason, model=model)
 
 
-def _chosen(predicted: Prediction) -> tuple[Cause, ...]:
-    return predicted.ranked[0][:1] if predicted.decision == "answer" else PREDICTED
+def _without_af(used: dict[str, str]) -> dict[str, str]:
+    """It has a field of its own."""
+    return {code: answer for code, answer in used.items() if code != "af"}
 
 
 def _request(because: Request, case: Case, model: UUID) -> Request:

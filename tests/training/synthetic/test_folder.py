@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from tests.commandline import Ictus
 from training import dataset
 from training.synthetic import NOTICE, rows
 from training.synthetic.cases import case, look_of
+from training.synthetic.cuts import By
 from training.synthetic.facts import Plan, facts, stream
 from training.synthetic.folder import Taken, write
 from training.synthetic.hostile import HOSTILE, KINDS, LARGE, make
 from training.synthetic.truth import CaseTruth
+from training.testing.truth import read_lesion, write_lesions
 from workers.ingest.pipeline import Ingested, Refused, process
-from workers.pixels import load
+from workers.pixels import load, tiles
 
 PLAN = Plan(seed=9, hostile=0.5)
 
@@ -78,8 +81,39 @@ def test_a_dataset_of_cases_is_one_that_training_reads(tmp_path: Path) -> None:
         assert row.label is not None
         assert (row.label.cause, row.split) == (known[row.case].cause, known[row.case].split)
         assert row.origin == "synthetic"
-    alone = rows.prepare(Plan(seed=9, others=0.3), 4).row
+    alone = rows.prepare(Plan(seed=9, others=0.3), "ingest", 4).row
     assert alone in data.rows
+
+
+def test_heads_cut_by_the_truth_look_to_a_model_as_those_that_ingest_cuts() -> None:
+    plan = Plan(seed=9, split="test")
+    ingested, known = (rows.prepare(plan, by, 4) for by in ("ingest", "truth"))
+    assert ingested.truth.lesions.keys() == ingested.images.keys()
+    assert {one.row.split for one in (ingested, known)} == {"test"}
+    assert {image.profile for image in known.row.images} == {"truth@1"}
+    assert len(known.images) == len(ingested.images)
+    for one, other in zip(ingested.row.images, known.row.images, strict=True):
+        seen, drawn = tiles(ingested.images[one.sha256]), tiles(known.images[other.sha256])
+        assert seen.shape == drawn.shape
+        assert np.corrcoef(seen.ravel(), drawn.ravel())[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("by", ["ingest", "truth"])
+def test_the_mask_of_lesion_fits_its_derivative(by: By, tmp_path: Path) -> None:
+    made = rows.prepare(Plan(mode="easy", seed=9), by, 0)
+    write_lesions(tmp_path, made.lesions)
+    brighter = []
+    for digest, derivative in made.images.items():
+        lesion, pixels = read_lesion(tmp_path, digest), load(derivative)
+        assert lesion is not None
+        assert lesion.shape == pixels.shape
+        assert int(lesion.sum()) == made.truth.lesions[digest]
+        if lesion.any():
+            around = cv2.dilate(lesion.astype(np.uint8), np.ones((15, 15))).astype(bool)
+            brighter.append(pixels[lesion].mean() - pixels[around & ~lesion & (pixels > 1)].mean())
+    assert min(brighter) > 0
+    assert max(brighter) > 40
+    assert read_lesion(tmp_path, "0" * 64) is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in LARGE])

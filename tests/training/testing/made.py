@@ -66,14 +66,17 @@ def drawn(
     ]
 
 
-def outcome(cases: list[Judged], mode: str = "realistic", oracle: bool = False) -> Outcome:
+def outcome(
+    cases: list[Judged], mode: str = "realistic", oracle: bool = False, ceiling: bool = False
+) -> Outcome:
     """Measured with a truth that says each case's layout: every third is another viewer's."""
     truths = {
         case.row.case: Truth(
             case=case.row.case,
             layout=LAYOUTS[at // 2 % 2],
             oracle=(700 if case.positive and at % 4 < 2 else 300) if oracle else None,
+            ceiling=1000 * case.positive if ceiling else None,
         )
         for at, case in enumerate(cases)
     }
-    return measured(cases, truths, {"order": [0.0, 0.0]}, {"mode": mode})
+    return measured(cases, truths, {"order": [0.0, 0.0]}, [], {"mode": mode})

@@ -64,6 +64,12 @@ def test_more_than_the_oracle_is_a_leak() -> None:
     assert "the best there can be: a leak" in alarm
 
 
+def test_the_best_there_can_be_knows_more_than_the_oracle() -> None:
+    found = outcome(drawn(600, all_knowing), oracle=True, ceiling=True)
+    assert found.figures["oracle_auroc"] == 0.75
+    assert (found.figures["ceiling_auroc"], found.alarms) == (1.0, [])
+
+
 def test_a_score_that_tells_the_viewer_is_a_shortcut() -> None:
     alarms = outcome(drawn(600, by_layout)).alarms
     assert alarms == [

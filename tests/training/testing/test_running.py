@@ -53,7 +53,8 @@ def test_a_bundle_is_held_to_its_limits_and_carries_the_report(
     assert (done.returncode, told["passed"], told["failed"]) == (0, True, []), done.stderr
     assert told["n"] <= CASES
     assert {"auroc", "auroc_low", "auroc_high", "ece", "coverage", "answered_rate"} <= set(told)
-    assert told["oracle_auroc"] is not None
+    assert None not in (told["oracle_auroc"], told["pointing"])
+    assert 0 < told["pointing_by_chance"] < 0.5
     assert told["notice"]
     report = read_report(bundle)
     assert report

@@ -1,0 +1,1 @@
+"""Contenders of `benchmarks.inference`, each a server process of its own with the same ONNX file."""
