@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from workers.inference.manifest import ENCODER_FILE, HEAD_FILE, MODEL_FILE
+from workers.inference.runtime import Graph
 
 CPU: Final = ("CPUExecutionProvider",)
 PLACES_MIN: Final = 8
@@ -57,13 +57,13 @@ class TwoGraphs:
     """A bundle@2."""
 
     def __init__(self, files: Mapping[str, bytes], providers: Sequence[str]) -> None:
-        self._encoder = session(files[ENCODER_FILE], providers)
-        self._head = session(files[HEAD_FILE], providers)
-        self.providers = tuple(self._encoder.get_providers())
+        self._encoder = Graph(files[ENCODER_FILE], providers)
+        self._head = Graph(files[HEAD_FILE], providers)
+        self.providers = self._encoder.providers
 
     def encode(self, tiles: Floats) -> Floats:
         parts = [tiles[at : at + TILES_MAX] for at in range(0, len(tiles), TILES_MAX)]
-        found = [self._encoder.run(None, {"tiles": part})[0] for part in parts]
+        found = [self._encoder.run({"tiles": part})[0] for part in parts]
         return np.asarray(np.concatenate(found), np.float32)
 
     def decide(self, bags: Sequence[Bag]) -> list[Told]:
@@ -85,10 +85,9 @@ class TwoGraphs:
             "sequence": np.stack([padded(bag.sequence, size) for bag in rows]),
             "context": np.stack([bag.context for bag in rows]),
         }
-        taken = {each.name for each in self._head.get_inputs()}
         outputs = self._head.run(
-            ["probability", "attention", "pattern", "distance"],
-            {name: value for name, value in inputs.items() if name in taken},
+            {name: value for name, value in inputs.items() if name in self._head.inputs},
+            ("probability", "attention", "pattern", "distance"),
         )
         return [
             Told(probability, attention[: len(bag.embeddings)], pattern, float(distance))
@@ -100,8 +99,8 @@ class OneGraph:
     """A bundle@1: its one graph takes a case's tiles, so that there is nothing to encode."""
 
     def __init__(self, files: Mapping[str, bytes], providers: Sequence[str]) -> None:
-        self._session = session(files[MODEL_FILE], providers)
-        self.providers = tuple(self._session.get_providers())
+        self._graph = Graph(files[MODEL_FILE], providers)
+        self.providers = self._graph.providers
 
     def encode(self, tiles: Floats) -> Floats:
         return tiles
@@ -112,15 +111,8 @@ class OneGraph:
     def _alone(self, bag: Bag) -> Told:
         """Its third place in `af` is for `unknown`."""
         af = np.append(bag.context, np.float32(1 - bag.context.sum()))
-        probability, attention = self._session.run(None, {"tiles": bag.embeddings, "af": af})
+        probability, attention = self._graph.run({"tiles": bag.embeddings, "af": af})
         return Told(probability, attention, np.zeros(0, np.float32), 0.0)
-
-
-def session(graph: bytes, providers: Sequence[str]) -> onnxruntime.InferenceSession:
-    """Of one thread: two processes are faster than two threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=list(providers))
 
 
 def places(tiles: int) -> int:
