@@ -118,7 +118,7 @@ def test_what_is_shaped_like_a_head_but_is_none_is_not_recognised(
 def test_strangeness_alone_is_enough_to_be_nothing() -> None:
     chances = np.array([0.99, *[0.0017] * 6], np.float32)
     assert recognise.named(chances, 0.9) == "mri-dwi"
-    assert recognise.named(chances, 1.1) is None
+    assert recognise.named(chances, 1.2) is None
 
 
 def test_a_head_of_no_certain_sequence_is_mri() -> None:

@@ -40,13 +40,14 @@ PAGE_PX: Final = 128
 PAGE_CHANCE_MIN: Final = 0.8
 """A picture is called something other than a scan from this chance on."""
 
-KNOWN_CHANCE_MIN: Final = 0.8
+KNOWN_CHANCE_MIN: Final = 0.68
 """Below, a head is neither of MRI nor of CT for certain, so nothing; set on `training.gate.calibration`."""
 
 SEQUENCE_CHANCE_MIN: Final = 0.6
 """Below, a head is of MRI, but of no sequence for certain."""
 
-STRANGENESS_MAX: Final = 1.0
+STRANGENESS_MAX: Final = 1.1
+"""Of the distance within which training's own scans are; heads of another make are a little farther."""
 
 TISSUE_SHARE_MIN: Final = 0.5
 """Of an outline's box; where tissue fills less, the finder took air along."""

@@ -6,7 +6,7 @@ one blanks, the other, of another shape and seed, looks whether anything is left
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -52,9 +52,17 @@ END_SHARE: Final = 0.5
 LINE_PX_MAX: Final = 40
 """A line is blanked for this share of its height, so bounded, beyond either end."""
 
-LEFT_LOGIT_MIN: Final = 0.0
-LEFT_PX_MIN: Final = 30
-"""The second net speaks up from so much certain ink in one piece (at half size)."""
+
+class Left(NamedTuple):
+    """The second net speaks up from so much certain ink in one piece (at half size)."""
+
+    logit: float
+    px: int
+
+
+LEFT: Final = Left(0.0, 30)
+LARGER_LEFT: Final = Left(-2.0, 60)
+"""Where more was blanked before: on drawn pictures it doubts fewer and finds as many lines."""
 
 
 def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
@@ -71,7 +79,7 @@ def on_heads(rgb: NDArray[np.uint8], mask: Gray, read: Read, context_px: int = C
     return np.asarray(found & mask, np.uint8)
 
 
-def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
+def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray, least: Left = LEFT) -> bool:
     """Whether the second net sees text on the heads beside what was `found` and blanked."""
     left = np.where((found > 0)[..., None], np.uint8(0), rgb)
     clear = mask & (1 - found)
@@ -79,8 +87,8 @@ def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
         logits = seen("residual", left[y : y + h, x : x + w])
         size = (logits.shape[1], logits.shape[0])
         where = cv2.resize(clear[y : y + h, x : x + w], size, interpolation=cv2.INTER_NEAREST)
-        certain = ((logits >= LEFT_LOGIT_MIN) & (where > 0)).astype(np.uint8)
-        if largest_piece(certain) >= LEFT_PX_MIN:
+        certain = ((logits >= least.logit) & (where > 0)).astype(np.uint8)
+        if largest_piece(certain) >= least.px:
             return True
     return False
 
