@@ -35,7 +35,7 @@ class Clinician:
     """`final` tells a card's last look from a placeholder; `load` reads a case from the ledger."""
 
     def __init__(self, person: Person, final: Callable[[Message], bool], load: Load) -> None:
-        self.person, self._final, self._load = person, final, load
+        self.person, self.final, self._load = person, final, load
         self._seen: set[str] = set()
 
     async def join(self, token: str) -> None:
@@ -149,10 +149,10 @@ class Clinician:
         raise Timeout(f"{self.person.name} was not let in")
 
     def _is_new(self, message: Message) -> bool:
-        return message.code is not None and message.code not in self._seen and self._final(message)
+        return message.code is not None and message.code not in self._seen and self.final(message)
 
     def _final_version(self, card: Message, version: dict[str, object]) -> bool:
-        return self._final(Message(id=card.id, by_bot=True, versions=(version,)))
+        return self.final(Message(id=card.id, by_bot=True, versions=(version,)))
 
 
 def case_of(card: Message) -> UUID | None:
