@@ -40,7 +40,7 @@ PAGE_PX: Final = 128
 PAGE_CHANCE_MIN: Final = 0.8
 """A picture is called something other than a scan from this chance on."""
 
-KNOWN_CHANCE_MIN: Final = 0.68
+KNOWN_CHANCE_MIN: Final = 0.65
 """Below, a head is neither of MRI nor of CT for certain, so nothing; set on `training.gate.calibration`."""
 
 SEQUENCE_CHANCE_MIN: Final = 0.6

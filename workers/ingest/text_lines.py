@@ -19,10 +19,10 @@ NETS: Final[tuple[text.Net, ...]] = ("overlay", "keen")
 CONTEXT_PX: Final = 32
 """Of the surroundings of a head that the nets see: a letter half on the head is seen whole."""
 
-INK_LOGIT_MIN: Final = -2.5
+INK_LOGIT_MIN: Final = -2.0
 """A pixel counts as ink from this logit on."""
 
-FAINT_LOGIT_MIN: Final = -4.5
+FAINT_LOGIT_MIN: Final = -4.0
 """A pixel from this logit on is ink if it lies in the corridor of a line."""
 
 FAINT_PX: Final = 4
@@ -52,7 +52,7 @@ TAIL_HEIGHT: Final = 0.6
 """Of the line's own; what is blanked is widened again."""
 
 LINE_FROM: Final = 2.5
-LINE_LOGIT_MIN: Final = 0.0
+LINE_LOGIT_MIN: Final = 1.0
 """What is longer than so many of its heights, and certain somewhere, is a line that may fade."""
 
 Rectangle = tuple[tuple[float, float], tuple[float, float], float]
