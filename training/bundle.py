@@ -14,7 +14,7 @@ from torch import nn
 
 from training.card import card
 from training.export import CalibratedHead, export
-from workers.inference.graphs import CPU, Bag, TwoGraphs
+from workers.inference.graphs import Bag, TwoGraphs
 from workers.inference.manifest import (
     CARD_FILE,
     GRAPHS,
@@ -23,6 +23,7 @@ from workers.inference.manifest import (
     checked_files,
     graphs_sha256,
 )
+from workers.inference.runtime import CPU
 
 PARITY_MAX: Final = 1e-5
 
@@ -63,7 +64,7 @@ def hold_to_parity(
     cases: Sequence[Case],
 ) -> None:
     """Raises NotTheSame when a probability of any case is not torch's."""
-    graphs = TwoGraphs(checked_files(folder, manifest), CPU)
+    graphs = TwoGraphs(checked_files(folder, manifest), (CPU,))
     bags = [Bag(graphs.encode(tiles), sequence, context) for tiles, sequence, context in cases]
     served = [told.probability for told in graphs.decide(bags)]
     wanted = [_by_torch(encoder, head, case) for case in cases]

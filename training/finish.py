@@ -15,9 +15,9 @@ from training import baselines, bundle, calibration
 from training.baselines import pooled
 from training.calibration import Calibration
 from training.data import CaseData
-from training.examples import PATTERNS, USES, Example, collated
+from training.examples import PATTERNS, USES, Example
 from training.export import CalibratedHead
-from training.head import Strangeness
+from training.head import Found, Strangeness
 from training.module import StrokeModule
 from training.spec import libraries, spec_sha256, weights_sha256
 from workers.inference.manifest import Manifest
@@ -90,13 +90,21 @@ def finished(
 @torch.inference_mode()
 def seen(module: StrokeModule, cases: Sequence[Example]) -> Seen:
     """Every tile of each case, none varied."""
-    found = [module(collated([case])) for case in cases]
+    embeddings = [module.encoder(torch.from_numpy(case.tiles)) for case in cases]
+    found = [_headed(module, *pair) for pair in zip(cases, embeddings, strict=True)]
     return Seen(
         logits=torch.cat([each.logits for each in found]),
         pooled=torch.cat([each.pooled for each in found]),
-        embeddings=[module.encoder(torch.from_numpy(case.tiles)) for case in cases],
+        embeddings=embeddings,
         target=torch.tensor([case.target for case in cases]),
     )
+
+
+def _headed(module: StrokeModule, case: Example, embeddings: Tensor) -> Found:
+    _, sequence, context = map(torch.from_numpy, _bare(module, case))
+    real = torch.ones(1, len(embeddings), dtype=torch.bool)
+    found: Found = module.head(embeddings[None], real, sequence[None], context[None])
+    return found
 
 
 def _draft(

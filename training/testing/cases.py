@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED, Cause
 from projections.rows import Row, Split
 from training.dataset import Dataset
+from training.recognition import sequences_in
 from workers.inference.classifier import Classifier, NothingToSee, Prediction
 from workers.inference.context import Context
 
@@ -56,9 +57,10 @@ def judged(classifier: Classifier, dataset: Dataset, split: Split) -> Iterator[J
     """Every case in which a head can be seen, in the order of their ids."""
     for row in labelled(dataset, split):
         images = [dataset.derivative(image.sha256) for image in row.images]
+        sequences = recognised(classifier, images)
         since = time.perf_counter()
         try:
-            said = classifier.predict(images, Context.of(row.context))
+            said = classifier.predict(images, Context.of(row.context), sequences)
         except NothingToSee:
             continue
         assert row.label is not None
@@ -70,6 +72,11 @@ def judged(classifier: Classifier, dataset: Dataset, split: Split) -> Iterator[J
             attention=said.attention_permille,
             seconds=time.perf_counter() - since,
         )
+
+
+def recognised(classifier: Classifier, images: Sequence[bytes]) -> Sequence[Sequence[str]]:
+    """What ingest would have told of each image's heads, if the model asks for it."""
+    return [sequences_in(image) for image in images] if classifier.manifest.sequences else ()
 
 
 def score_of(said: Prediction) -> int:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from training.dataset import Dataset
-from training.testing.cases import Judged, evenly, score_of
+from training.testing.cases import Judged, evenly, recognised, score_of
 from workers.inference.classifier import Classifier, NothingToSee
 from workers.inference.context import Context
 from workers.pixels import Gray
@@ -61,7 +61,7 @@ def changes(
         for name, change in CHANGES.items():
             changed = [_png(image) for image in change(images)]
             try:
-                said = classifier.predict(changed, context)
+                said = classifier.predict(changed, context, recognised(classifier, changed))
             except NothingToSee:
                 continue
             found[name].append(abs(score_of(said) - case.score) / 1000)

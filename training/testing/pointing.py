@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from training.dataset import Dataset
-from training.testing.cases import Judged, evenly
+from training.testing.cases import Judged, evenly, recognised
 from training.testing.truth import Mask, read_lesion
 from workers.inference.classifier import Classifier
 from workers.inference.context import Context
@@ -47,7 +47,8 @@ def _pointed(
     classifier: Classifier, dataset: Dataset, case: Judged, at: int, lesion: Mask
 ) -> Pointed:
     images = [dataset.derivative(image.sha256) for image in case.row.images]
-    heat = Occlusion(classifier, images, Context.of(case.row.context)).heat(at)
+    context = Context.of(case.row.context)
+    heat = Occlusion(classifier, images, context, recognised(classifier, images)).heat(at)
     patches = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in cells(load(images[at]))]
     shows = [bool(lesion[patch].any()) for patch in patches]
     hottest = max(range(len(patches)), key=lambda n: float(heat[patches[n]].max()))

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
-import onnxruntime
 from msgspec import Struct
 
 from domain.stroke import PREDICTED, Cause
 from workers.inference.context import Context
-from workers.inference.graphs import CPU, Bag, Floats, Graphs, OneGraph, Told, TwoGraphs
+from workers.inference.graphs import Bag, Floats, Graphs, OneGraph, Told, TwoGraphs
 from workers.inference.manifest import BundleRefused, Manifest, checked_files, read_manifest
+from workers.inference.runtime import CPU, fingerprint
 from workers.pixels import PIXELS_VERSION, tiles
 
 Decision = Literal["answer", "abstain", "out-of-distribution"]
@@ -69,7 +69,7 @@ class Classifier:
         self.runtime = _fingerprint(manifest, graphs)
 
     @classmethod
-    def load(cls, folder: Path, providers: Sequence[str] = CPU) -> Self:
+    def load(cls, folder: Path, providers: Sequence[str] = (CPU,)) -> Self:
         """Raises BundleRefused when a file is missing, altered or made for other pixels."""
         manifest = read_manifest(folder)
         files = checked_files(folder, manifest)
@@ -188,6 +188,5 @@ def _per_image(case: Prepared, attention: Floats) -> tuple[int, ...]:
 
 def _fingerprint(manifest: Manifest, graphs: Graphs) -> str:
     """Library, provider, processor family and model: what a prediction's bits depend on."""
-    providers = "+".join(graphs.providers)
-    library = f"onnxruntime {onnxruntime.__version__}"
-    return f"{library} {providers} {platform.machine()} {manifest.pixels} {manifest.sha256[:12]}"
+    by = fingerprint(graphs.providers)
+    return f"{by} {platform.machine()} {manifest.pixels} {manifest.sha256[:12]}"

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from workers.inference.manifest import ENCODER_FILE, HEAD_FILE, MODEL_FILE
 from workers.inference.runtime import Graph
 
-CPU: Final = ("CPUExecutionProvider",)
 PLACES_MIN: Final = 8
 BATCH_MIN: Final = 2
 TILES_MAX: Final = 64
@@ -86,7 +85,7 @@ class TwoGraphs:
             "context": np.stack([bag.context for bag in rows]),
         }
         outputs = self._head.run(
-            {name: value for name, value in inputs.items() if name in self._head.inputs},
+            {name: inputs[name] for name in self._head.inputs},
             ("probability", "attention", "pattern", "distance"),
         )
         return [
