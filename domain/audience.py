@@ -9,7 +9,10 @@ from msgspec import Struct
 from domain.errors import Refused
 
 SHARES = range(1, 101)
-KNOWN = "an audience is `all`, `site:NAME`, `person:UUID` or `percent:1` to `percent:100`"
+
+
+class BadAudience(Refused):
+    """An audience is `all`, `site:NAME`, `person:UUID` or `percent:1` to `percent:100`."""
 
 
 class Audience(Struct, frozen=True):
@@ -37,7 +40,7 @@ ALL = Audience()
 
 
 def audience(words: str) -> Audience:
-    """`all`, `site:north`, `person:<UUID>`, `percent:10`; raises Refused for anything else."""
+    """`all`, `site:north`, `person:<UUID>`, `percent:10`; raises BadAudience for anything else."""
     kind, _, of = words.partition(":")
     try:
         match kind:
@@ -51,7 +54,7 @@ def audience(words: str) -> Audience:
                 return Audience("percent", str(int(of)))
     except ValueError:
         pass
-    raise Refused(f"`{words}` is no audience: {KNOWN}.")
+    raise BadAudience
 
 
 def _drawn(case: UUID) -> int:

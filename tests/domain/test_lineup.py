@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 
 import pytest
 
-from domain.audience import ALL, Audience, audience
+from domain.audience import ALL, Audience, BadAudience, audience
 from domain.errors import Refused
 from domain.lineup import REPLACED, ROLLED_BACK, answering, before, in_place, shadows, standing
 from domain.model import Model, Promoted, Retired, promote
@@ -36,7 +36,7 @@ def test_an_audience_is_said_as_it_is_written(words: str) -> None:
     "words", ["", "al", "all:1", "site:", "person:anna", "percent:0", "percent:101", "percent:x"]
 )
 def test_nonsense_is_no_audience(words: str) -> None:
-    with pytest.raises(Refused, match="is no audience"):
+    with pytest.raises(BadAudience):
         audience(words)
 
 

@@ -62,7 +62,7 @@ class House:
     async def release(self, version: str, *, synthetic: bool = True) -> UUID:
         """The shipped bundle under another version, with its report."""
         folder = self.folder / f"bundle-{version}"
-        await asyncio.to_thread(_released, folder, version, synthetic)
+        await asyncio.to_thread(released, folder, version, synthetic)
         model, _ = await register_bundle(self, folder)
         return model
 
@@ -115,7 +115,8 @@ class House:
             self.shelf.close()
 
 
-def _released(folder: Path, version: str, synthetic: bool) -> None:
+def released(folder: Path, version: str, synthetic: bool) -> None:
+    """Writes the shipped bundle as another version, with its report."""
     shutil.copytree(DEMO_BUNDLE, folder)
     manifest = json.decode((folder / "manifest.json").read_bytes())
     data = json.encode(manifest | {"version": version, "synthetic": synthetic})

@@ -53,3 +53,8 @@ class Graph:
         self._session.run_with_iobinding(bound)
         found: list[Array] = bound.copy_outputs_to_cpu()
         return found
+
+
+def fingerprint(providers: Sequence[str]) -> str:
+    """Library and providers: what computed a prediction."""
+    return f"onnxruntime {onnxruntime.__version__} {'+'.join(providers)}"
