@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,12 +40,14 @@ from ictus.settings import Settings
 from ictus.stack import start_servers
 from ictus.supervisor import Supervisor
 from ictus.wiring import furnish, open_house
-from training.synth import SyntheticCase, case
+from training.synthetic.facts import Plan
 from training.synthetic.hostile import DRAWN, File, make
+from training.synthetic.truth import Parcel, parcel
 from workers.inference.classifier import Classifier
 from workers.inference.context import Context
 from workers.ingest.pipeline import Ingested, process
 
+FIRST_SEED = 2_000_000
 LIMIT_CASES = 12
 INVALID_SECONDS_MAX = 60.0
 SETTLE_SECONDS_MAX = 900.0
@@ -84,16 +86,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def bare_seconds(seed: int) -> list[float]:
     """Seconds of bare work per case."""
     classifier = Classifier.load(DEMO_BUNDLE)
-    return [_bare(classifier, seed * 100_000 + number) for number in range(LIMIT_CASES)]
+    return [_bare(classifier, case) for case in islice(_albums(seed), LIMIT_CASES)]
 
 
-def _bare(classifier: Classifier, seed: int) -> float:
-    made = case(seed)
+def _albums(seed: int) -> Iterator[Parcel]:
+    """Cases of two pictures and more."""
+    drawn = (parcel(Plan(seed=FIRST_SEED + seed), number) for number in count())
+    return (case for case in drawn if len(case.pictures) > 1)
+
+
+def _bare(classifier: Classifier, case: Parcel) -> float:
     started = time.perf_counter()
-    outcomes = [process(image.data) for image in made.images]
-    seen = [outcome.derivative for outcome in outcomes if isinstance(outcome, Ingested)]
+    outcomes = [process(data) for data, _ in case.pictures]
+    seen = [outcome for outcome in outcomes if isinstance(outcome, Ingested)]
     if seen:
-        classifier.predict(seen, Context(af=made.af))
+        images = [outcome.derivative for outcome in seen]
+        classifier.predict(images, Context(af=case.truth.af), [one.sequences for one in seen])
     return time.perf_counter() - started
 
 
@@ -146,15 +154,15 @@ async def worked(settings: Settings, given: argparse.Namespace) -> tuple[list[Wa
     return sorted(done, key=lambda one: one.number), took
 
 
-def _plan(cases: int, invalid: float, seed: int) -> Iterator[SyntheticCase | File]:
+def _plan(cases: int, invalid: float, seed: int) -> Iterator[Parcel | File]:
     """The invalid ones evenly among the others, kind after kind."""
-    kinds, numbers = count(), count(seed * 100_000)
+    kinds, albums = count(), _albums(seed)
     for at in range(cases):
         if int((at + 1) * invalid) > int(at * invalid):
             kind = next(kinds)
             yield make(DRAWN[kind % len(DRAWN)], np.random.default_rng([seed, kind]))
         else:
-            yield next(made for made in map(case, numbers) if len(made.images) > 1)
+            yield next(albums)
 
 
 async def _joined(stage: Stage, token: str, numbers: Iterator[int]) -> Clinician:
@@ -164,7 +172,7 @@ async def _joined(stage: Stage, token: str, numbers: Iterator[int]) -> Clinician
 
 
 async def _shift(
-    newcomer: Callable[[], Any], plan: Iterator[tuple[int, SyntheticCase | File]]
+    newcomer: Callable[[], Any], plan: Iterator[tuple[int, Parcel | File]]
 ) -> list[Waited]:
     """One clinician's requests, one after the other. A single file is sent by somebody new, since soon
     after others it would be one of theirs."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from domain.case import Case
 from ictus.demo.telegram import Message, Person, Timeout, actions_of
-from training.synth import SyntheticCase
+from training.synthetic.truth import Parcel
 from workers import taps
 
 ANSWER_SECONDS_MAX = 240.0
@@ -58,10 +58,10 @@ class Clinician:
             lambda m: m.by_bot and m.id > notice.id, STEP_SECONDS_MAX * 3, "the welcome"
         )
 
-    async def send(self, case: SyntheticCase, *, single: bool) -> Sent:
-        """Sends one photo, or the case's images as an album, and waits for the answer."""
-        images = case.images[:1] if single else case.images
-        return await self.send_pictures([(one.data, one.kind) for one in images], case.cause)
+    async def send(self, case: Parcel, *, single: bool) -> Sent:
+        """Sends one photo, or the case's pictures as an album, and waits for the answer."""
+        pictures = case.pictures[:1] if single else case.pictures
+        return await self.send_pictures(pictures, case.truth.cause)
 
     async def send_pictures(self, pictures: Sequence[tuple[bytes, str]], truth: str) -> Sent:
         """Sends (bytes, photo or document) as an album, or one as what it is; waits for the answer."""
