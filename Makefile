@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-long check bench train-demo clean
+.PHONY: demo test test-long check bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: pyproject.toml
@@ -39,9 +39,6 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.endtoend $(ARGS)
-
-train-demo: $(VENV)/.dev
-	@$(BIN)/python -m training.demo $(ARGS)
 
 clean:
 	rm -rf .ictus .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

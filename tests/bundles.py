@@ -43,7 +43,7 @@ def draft(**facts: object) -> Manifest:
             profile="none",
             pixels=PIXELS_VERSION,
             dataset={},
-            config={"backbone": "strided"},
+            config={"model": {"backbone": "strided"}},
             seed=0,
             libraries={},
             causes=PREDICTED,

@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 Tiles = NDArray[np.float32]
 
 
-def generator(seed: int, epoch: int, case: str) -> Generator:
-    """The same draws for the same (run, epoch, case), whatever else is loaded, in any order."""
-    digest = sha256(f"{seed}/{epoch}/{case}".encode()).digest()
+def generator(seed: int, epoch: int, *names: str) -> Generator:
+    """The same draws for the same (run, epoch, case, tile), whatever else is loaded, in any order."""
+    digest = sha256("/".join((str(seed), str(epoch), *names)).encode()).digest()
     return Generator(PCG64(int.from_bytes(digest, "big")))
 
 
-def augment(tiles: Tiles, tiles_max: int, rng: Generator) -> Tiles:
-    """At most `tiles_max` of the tiles (n, 1, side, side), each varied; mirrored together or not."""
-    chosen = np.sort(rng.permutation(len(tiles))[:tiles_max])
-    across = slice(None, None, -1 if rng.random() < 0.5 else 1)
-    return np.stack([_vary(tiles[at, 0, :, across], rng) for at in chosen])[:, None]
+def chosen(count: int, at_most: int, rng: Generator) -> list[int]:
+    """Places of at most so many of `count` tiles, in their order."""
+    return sorted(rng.permutation(count)[:at_most].tolist())
 
 
-def _vary(tile: Tiles, rng: Generator) -> Tiles:
+def varied(tile: Tiles, mirrored: bool, rng: Generator) -> Tiles:
+    """A tile (side, side) as another scanner, viewer or camera might have shown it."""
     side = tile.shape[0]
     centre = (side - 1) / 2
     turn = cv2.getRotationMatrix2D((centre, centre), rng.uniform(-12, 12), rng.uniform(0.85, 1.1))
     shift = np.array([[0, 0, 1], [0, 0, 1]]) * rng.uniform(-4, 4, (2, 1))
-    moved = cv2.warpAffine(np.ascontiguousarray(tile), turn + shift, (side, side))
+    across = np.ascontiguousarray(tile[:, ::-1] if mirrored else tile)
+    moved = cv2.warpAffine(across, turn + shift, (side, side))
     if rng.random() < 0.3:
         moved = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.3, 0.9))
     light = np.clip(moved, 0, 1) ** rng.uniform(0.8, 1.25) * rng.uniform(0.85, 1.1)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from workers.inference.manifest import Manifest
+from workers.inference.manifest import Conformal, Manifest
 
 MISSING: Final = "missing"
 
@@ -58,13 +58,13 @@ def _data(manifest: Manifest) -> list[str]:
 
 
 def _model(manifest: Manifest) -> list[str]:
-    config, conformal = manifest.config, manifest.conformal
+    net, conformal = manifest.config.get("model", {}), manifest.conformal
     uses = ", ".join((*manifest.context, *(["sequence"] if manifest.sequences else [])))
     return [
-        f"Encoder `{config.get('backbone', MISSING)}`, pooling `{config.get('pooling', MISSING)}`,"
+        f"Encoder `{net.get('backbone', MISSING)}`, pooling `{net.get('pooling', MISSING)}`,"
         f" context: {uses or 'none'}.",
         f"Temperature {manifest.temperature}; answers from {manifest.abstain_below} permille.",
-        f"Class-conditional conformal sets: {conformal or MISSING}.",
+        f"Class-conditional conformal sets: {_sets(conformal) if conformal else MISSING}.",
         f"Declined beyond distance {manifest.distance_max or MISSING}.",
     ]
 
@@ -73,7 +73,7 @@ def _training(manifest: Manifest) -> list[str]:
     return [
         f"Seed {manifest.seed}, spec `{manifest.spec_sha256 or MISSING}`, weights"
         f" `{manifest.weights_sha256 or MISSING}`.",
-        *(f"{name}: {value}" for name, value in sorted(manifest.config.items())),
+        *(f"{name}: {_plain(value)}" for name, value in sorted(manifest.config.items())),
         "Libraries: " + ", ".join(f"{name} {v}" for name, v in manifest.libraries.items()) + ".",
     ]
 
@@ -84,6 +84,19 @@ def _performance(manifest: Manifest) -> list[str]:
         *(f"{name}: {_figures(figures)}" for name, figures in beside.items()),
         "With intervals, slices and invariances: `report.json`, if it was tested.",
     ]
+
+
+def _sets(conformal: Conformal) -> str:
+    limits = (f"{cause} from {limit} permille" for cause, limit in conformal.limits.items())
+    cases = ", ".join(f"{count} of {cause}" for cause, count in conformal.cases.items())
+    return f"left open {' and '.join(limits)} (alpha {conformal.alpha_permille} permille; {cases})"
+
+
+def _plain(value: object) -> str:
+    """What was set; most of Lightning's settings are not."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {each}" for name, each in value.items() if each is not None)
 
 
 def _figures(figures: Mapping[str, int | float]) -> str:

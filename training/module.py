@@ -1,113 +1,104 @@
-"""Gated-attention multiple-instance learning over a case's tiles (Ilse et al., ICML 2018)."""
+"""The net and how it learns: cross-entropy on causes and, where known, patterns; AdamW, one cycle."""
 
-from typing import NamedTuple
+from typing import Final
 
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from torchmetrics.classification import BinaryAUROC
 
-from domain.stroke import PREDICTED
+from training.backbones import Backbone, encoder
+from training.examples import ANSWERS, NOT_KNOWN, PATTERNS, SEQUENCES, Batch
+from training.head import Found, Head, Pooling
 
-WIDTHS = (16, 32, 64, 96, 128)
-ATTENTION_WIDTH = 64
-HIDDEN_WIDTH = 64
-LOGIT_MAX = 2.5
-AF_LEARNING_RATE_FACTOR = 20
-"""Clear images leave little gradient for the four weights of the answer about AF."""
-
-
-class Batch(NamedTuple):
-    """Cases laid end to end: tiles (n, 1, side, side) float, tiles per case, af (b, 3) one-hot,
-    over AF_ANSWERS, target (b,) as index into PREDICTED."""
-
-    tiles: Tensor
-    counts: list[int]
-    af: Tensor
-    target: Tensor
+CONTEXT_WEIGHTS: Final = "head.context"
 
 
-class Encoder(nn.Sequential):
-    """Tiles (n, 1, side, side) to embeddings (n, 2 * last width): strided convolutions, two pools."""
+class StrokeModule(lightning.LightningModule):
+    """Cause of a stroke from all its tiles and what is known beside them.
 
-    def __init__(self) -> None:
-        stages: list[nn.Module] = []
-        for inputs, outputs in zip((1, *WIDTHS[:-1]), WIDTHS, strict=True):
-            stages += [
-                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
-                nn.GroupNorm(8, outputs),
-                nn.ReLU(),
-            ]
-        super().__init__(*stages, MeanAndMax())
-
-
-class MeanAndMax(nn.Module):
-    """Mean and maximum over the plane, side by side: a small lesion survives in the maximum."""
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
-
-
-class Head(nn.Module):
-    """Embeddings of padded cases (b, n, e) and who is real (b, n) to logits (b, 2), attention (b, n).
-
-    Attention is a mean, so the number of images says nothing by itself. What images may say is
-    bounded, so that what is known of atrial fibrillation, which adds its own log-odds (none when
-    unknown), always counts.
+    Parameters
+    ----------
+    backbone
+        What encodes a tile: `mobile`, `resnet18` or `strided`.
+    pooling
+        How tiles become a case: `attention`, or `mean` of all.
+    sequences
+        Whether it is told what ingest recognised each head as.
+    learning_rate
+        The highest of the cycle.
+    context_rate_factor
+        Clear images leave little gradient for the few weights of the answers.
+    pattern_weight
+        Of the auxiliary loss: which of the lesion patterns it is, where that is known.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(
+        self,
+        backbone: Backbone = "mobile",
+        pooling: Pooling = "attention",
+        sequences: bool = True,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-2,
+        context_rate_factor: float = 20.0,
+        pattern_weight: float = 0.5,
+    ) -> None:
         super().__init__()
-        self.tanh = nn.Linear(width, ATTENTION_WIDTH)
-        self.gate = nn.Linear(width, ATTENTION_WIDTH)
-        self.score = nn.Linear(ATTENTION_WIDTH, 1)
-        self.images = nn.Sequential(
-            nn.Linear(width, HIDDEN_WIDTH), nn.ReLU(), nn.Linear(HIDDEN_WIDTH, len(PREDICTED))
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.context_rate_factor, self.pattern_weight = context_rate_factor, pattern_weight
+        self.sequences = SEQUENCES if sequences else ()
+        self.encoder, width = encoder(backbone)
+        self.head = Head(width, len(self.sequences), ANSWERS, len(PATTERNS), pooling)
+        self.auroc = BinaryAUROC()
+
+    def forward(self, batch: Batch) -> Found:
+        """What is found in each case depends on no other."""
+        counts = batch.counts.tolist()
+        told = batch.sequence[:, : len(self.sequences)]
+        padded = pad_sequence(
+            list(torch.split(self.encoder(batch.tiles), counts)), batch_first=True
         )
-        self.af = nn.Parameter(torch.zeros(2, len(PREDICTED)))
-
-    def forward(self, embeddings: Tensor, real: Tensor, af: Tensor) -> tuple[Tensor, Tensor]:
-        gated = torch.tanh(self.tanh(embeddings)) * torch.sigmoid(self.gate(embeddings))
-        scores = self.score(gated).squeeze(-1).masked_fill(~real, -1e9)
-        attention = torch.softmax(scores, 1)
-        pooled = (attention.unsqueeze(-1) * embeddings).sum(1)
-        seen = LOGIT_MAX * torch.tanh(self.images(pooled) / LOGIT_MAX)
-        return seen + af[:, :2] @ self.af, attention
-
-
-class StrokeMIL(lightning.LightningModule):
-    """Cause of a stroke from all its tiles; trained with cross-entropy, AdamW and a cosine schedule."""
-
-    def __init__(self, learning_rate: float, weight_decay: float, steps: int) -> None:
-        super().__init__()
-        self.learning_rate, self.weight_decay, self.steps = learning_rate, weight_decay, steps
-        self.encoder = Encoder()
-        self.head = Head(2 * WIDTHS[-1])
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Logits (b, 2); a case's logits depend on no other case."""
-        parts = self.encoder(batch.tiles).split(batch.counts)
-        padded = nn.utils.rnn.pad_sequence(parts, batch_first=True)
-        places = torch.arange(padded.shape[1])
-        real = places < torch.tensor(batch.counts).unsqueeze(1)
-        logits: Tensor = self.head(padded, real, batch.af)[0]
-        return logits
+        sequence = pad_sequence(list(torch.split(told, counts)), batch_first=True)
+        places = torch.arange(padded.shape[1], device=padded.device)
+        found: Found = self.head(
+            padded, places < batch.counts.unsqueeze(1), sequence, batch.context
+        )
+        return found
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        loss = nn.functional.cross_entropy(self(batch), batch.target)
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.counts))
-        return loss
+        found = self(batch)
+        loss = nn.functional.cross_entropy(found.logits, batch.target)
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.target))
+        return loss + self.pattern_weight * pattern_loss(found.patterns, batch.pattern)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        logits = self(batch).logits
+        size = len(batch.target)
+        loss = nn.functional.cross_entropy(logits, batch.target)
+        self.auroc.update(logits[:, 0] - logits[:, 1], (batch.target == 0).int())
+        self.log("watched_loss", loss, on_epoch=True, batch_size=size)
+        self.log("watched_auroc", self.auroc, on_epoch=True, batch_size=size)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        images = [value for name, value in self.named_parameters() if name != "head.af"]
+        weights = dict(self.named_parameters())
+        context = weights.pop(CONTEXT_WEIGHTS)
         groups = [
-            {"params": images, "weight_decay": self.weight_decay},
-            {"params": [self.head.af], "weight_decay": 0.0},
+            {"params": list(weights.values()), "weight_decay": self.weight_decay},
+            {"params": [context], "weight_decay": 0.0},
         ]
-        rates = [self.learning_rate, AF_LEARNING_RATE_FACTOR * self.learning_rate]
+        rates = [self.learning_rate, self.context_rate_factor * self.learning_rate]
         optimizer = torch.optim.AdamW(groups, self.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=self.steps)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
+
+
+def pattern_loss(logits: Tensor, pattern: Tensor) -> Tensor:
+    """Of the cases whose pattern is known; 0 when none is."""
+    losses = nn.functional.cross_entropy(logits, pattern, ignore_index=NOT_KNOWN, reduction="sum")
+    return losses / (pattern != NOT_KNOWN).sum().clamp(min=1)

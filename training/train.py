@@ -1,166 +1,276 @@
-"""Trains the attention model on a verified dataset: one thread, so that a run can be repeated.
-
-The run is told in full by (dataset root, Config, seed, torch build, processor family).
-"""
+"""`ictus train`: from a verified dataset to a bundle, told in full by its spec and repeatable from it."""
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
+import cv2
 import lightning
-import numpy as np
+import msgspec
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerStatus
 from msgspec import Struct
-from numpy.typing import NDArray
-from torch import Tensor
 
-from domain.stroke import ANSWERS, PREDICTED
-from projections.rows import Row, Split
-from training.augment import augment, generator
-from training.dataset import Dataset
-from training.module import Batch, StrokeMIL
-from training.testing.cases import is_usable
-from workers.pixels import tiles
+from training.calibration import Calibration, refuse_too_few
+from training.data import CannotTrain, CaseData
+from training.finish import Release, finished
+from training.module import StrokeModule
+from training.spec import spec_of
+from workers.inference.manifest import MANIFEST_FILE, Manifest
 
-log = logging.getLogger(__name__)
+SPEC_FILE: Final = "spec.json"
+DONE_FILE: Final = "done"
+LAST: Final = "last.ckpt"
+BEST: Final = "best"
 
-
-def af_input(af: str) -> NDArray[np.float32]:
-    """One-hot over ANSWERS, float32 (3,)."""
-    return np.array([af == answer for answer in ANSWERS], np.float32)
-
-
-class Config(Struct, frozen=True, kw_only=True):
-    """What a person may choose; `af_dropout` is the share of cases trained as if AF was not asked."""
-
-    epochs: int = 12
-    batch_cases: int = 16
-    tiles_max: int = 8
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    af_dropout: float = 0.3
-
-
-class Example(NamedTuple):
-    """A labelled case in memory: tiles (n, 1, side, side), AF answer, index into PREDICTED."""
-
-    case: str
-    tiles: NDArray[np.float32]
-    af: str
-    target: int
+DEFAULTS: Final = {
+    "early_stopping.monitor": "watched_loss",
+    "early_stopping.patience": 8,
+    "checkpoint.monitor": "watched_loss",
+    "checkpoint.filename": BEST,
+    "checkpoint.save_last": True,
+    "checkpoint.save_on_train_epoch_end": True,
+    "checkpoint.enable_version_counter": False,
+}
+TRAINER: Final = {
+    "accelerator": "auto",
+    "devices": 1,
+    "max_epochs": 40,
+    "deterministic": True,
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 1,
+    "reload_dataloaders_every_n_epochs": 1,
+    "use_distributed_sampler": False,
+}
 
 
-def examples(dataset: Dataset, split: Split) -> list[Example]:
-    """Cases of a split whose cause the model predicts, confirmed by an instrument, heads visible."""
-    rows = (row for row in dataset.rows if row.split == split and is_usable(row))
-    loaded = (_example(dataset, row) for row in rows)
-    return [example for example in loaded if len(example.tiles)]
+class Taken(Exception):
+    """Something lies where a run would write."""
 
 
-def train(cases: list[Example], config: Config, seed: int) -> StrokeMIL:
-    """The trained module, in evaluation mode; the same arguments give the same weights."""
-    torch.set_num_threads(1)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    lightning.seed_everything(seed, verbose=False)
-    steps = config.epochs * -(-len(cases) // config.batch_cases)
-    module = StrokeMIL(config.learning_rate, config.weight_decay, steps)
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=config.epochs,
-        deterministic=True,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Progress()],
-        reload_dataloaders_every_n_epochs=1,
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(module, datamodule=Cases(cases, config, seed))
-    return module.eval()
+class Interrupted(KeyboardInterrupt):
+    """A person stopped it; what it had learnt by its last epoch is kept."""
 
 
-class Cases(lightning.LightningDataModule):
-    """Shuffled, augmented batches that depend on nothing but (seed, epoch, cases)."""
+@dataclass
+class Asked:
+    """`config` is a YAML file of `model`, `data`, `trainer`, …; `settings` are words such as
+    `--model.backbone=strided`, which come last."""
 
-    def __init__(self, cases: list[Example], config: Config, seed: int) -> None:
-        super().__init__()
-        self._cases, self._config, self._seed = cases, config, seed
+    dataset: Path
+    out: Path
+    config: Path | None = None
+    seed: int | None = None
+    resume: bool = False
+    settings: Sequence[str] = ()
 
-    def train_dataloader(self) -> "Epoch":
-        assert self.trainer is not None
-        return Epoch(self._cases, self._config, self._seed, self.trainer.current_epoch)
+    @property
+    def run(self) -> Path:
+        """Where checkpoints and curves lie."""
+        return self.out.with_name(self.out.name + ".run")
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the cases, in an order drawn from (seed, epoch)."""
+class Trained(Struct, frozen=True, kw_only=True):
+    """`figures` and `baselines` are of the validation split, which calibrated and taught nothing."""
 
-    cases: list[Example]
-    config: Config
-    seed: int
-    epoch: int
+    bundle: str
+    weights_sha256: str
+    spec_sha256: str
+    manifest_sha256: str
+    dataset_root: str
+    epochs: int
+    cases: int
+    figures: dict[str, int | float]
+    baselines: dict[str, dict[str, int | float]]
+    notice: str
 
-    def __len__(self) -> int:
-        return -(-len(self.cases) // self.config.batch_cases)
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = generator(self.seed, self.epoch, "order").permutation(len(self.cases))
-        size = self.config.batch_cases
-        for start in range(0, len(order), size):
-            yield collate([self._varied(self.cases[at]) for at in order[start : start + size]])
+class Learnt(NamedTuple):
+    """The weights of the best epoch, with what they come from; `config` is jsonargparse's."""
 
-    def _varied(self, example: Example) -> Example:
-        rng = generator(self.seed, self.epoch, example.case)
-        forgotten = rng.random() < self.config.af_dropout
-        return example._replace(
-            tiles=augment(example.tiles, self.config.tiles_max, rng),
-            af="unknown" if forgotten else example.af,
-        )
+    module: StrokeModule
+    data: CaseData
+    config: Any
+    spec: dict[str, Any]
+    epochs: int
+
+
+class Says(NamedTuple):
+    """How far it is, for a bar, and lines for people."""
+
+    steps: Callable[[str, int, int], None] = lambda what, done, of: None
+    line: Callable[[str], None] = lambda text: None
+
+
+class RunCli(LightningCLI):
+    """Lightning's own command line, asked for its configuration only."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_class_arguments(Calibration, "calibration")
+        parser.add_class_arguments(Release, "release")
+        parser.add_argument("--threads", type=int, default=2, help="Weights depend on it.")
+        parser.set_defaults(DEFAULTS)
+        parser.link_arguments("seed_everything", "data.seed")
+
+    def before_instantiate_classes(self) -> None:
+        torch.set_num_threads(self.config.threads)
+        cv2.setNumThreads(1)
 
 
 class Progress(Callback):
-    """One line per epoch in the log."""
+    """Tells every batch and every epoch."""
+
+    def __init__(self, says: Says) -> None:
+        self._says = says
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        self._says.steps("batches", trainer.global_step, int(trainer.estimated_stepping_batches))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, _: lightning.LightningModule) -> None:
-        loss = float(trainer.callback_metrics.get("loss", torch.nan))
-        log.info("epoch %d/%s, loss %.3f", trainer.current_epoch + 1, trainer.max_epochs, loss)
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self._says.line(
+            f"epoch {trainer.current_epoch + 1} of at most {trainer.max_epochs}: {told}"
+        )
 
 
-def collate(cases: list[Example]) -> Batch:
-    return Batch(
-        tiles=torch.from_numpy(np.concatenate([case.tiles for case in cases])),
-        counts=[len(case.tiles) for case in cases],
-        af=torch.from_numpy(np.stack([af_input(case.af) for case in cases])),
-        target=torch.tensor([case.target for case in cases]),
+def train(asked: Asked, says: Says) -> Trained | None:
+    """None in all but the first of several processes. Raises DatasetRefused, CannotTrain, Taken."""
+    with quiet():
+        learnt = learn(asked, says)
+        if learnt is None:
+            return None
+        says.line("calibrating, fitting baselines, writing the bundle")
+        config = learnt.config
+        manifest = finished(
+            learnt.module, learnt.data, config.calibration, config.release, learnt.spec, asked.out
+        )
+    return _trained(asked, manifest, learnt.epochs)
+
+
+def learn(asked: Asked, says: Says) -> Learnt | None:
+    """Everything up to the best weights, as `train`."""
+    cli = configured(asked)
+    data, config = cli.datamodule, cli.config_init
+    data.told = lambda done, of: says.steps("cases", done, of)
+    data.load()
+    targets = torch.tensor([case.target for case in data.held_out])
+    refuse_too_few(targets, config.calibration.alpha_permille)
+    spec = spec_of(cli.config.as_dict(), data.source.manifest.root)
+    if cli.trainer.is_global_zero:
+        entered(asked, spec)
+    fitted(cli, asked, says)
+    if not cli.trainer.is_global_zero:
+        return None
+    return Learnt(best(cli.model, asked.run), data, config, spec, epochs_of(asked.run))
+
+
+def configured(asked: Asked) -> RunCli:
+    """Lightning's model, data and trainer by the file and words given; SystemExit(2) for wrong ones."""
+    words = [
+        *([f"--config={asked.config}"] if asked.config else []),
+        f"--data.dataset={asked.dataset}",
+        f"--trainer.default_root_dir={asked.run}",
+        f"--checkpoint.dirpath={asked.run}",
+        *([f"--seed_everything={asked.seed}"] if asked.seed is not None else []),
+        *asked.settings,
+    ]
+    return RunCli(
+        StrokeModule,
+        CaseData,
+        args=words,
+        run=False,
+        seed_everything_default=0,
+        save_config_callback=None,
+        trainer_defaults=TRAINER,
     )
 
 
-def logits(module: StrokeMIL, cases: list[Example]) -> Tensor:
-    """Uncalibrated logits (cases, 2), every tile seen, none varied."""
-    with torch.inference_mode():
-        return torch.cat([module(collate([case])) for case in cases])
+def entered(asked: Asked, spec: dict[str, Any]) -> None:
+    """Takes the run's folder, or finds in it the very run that is to go on. Raises Taken, CannotTrain."""
+    data, file = msgspec.json.encode(spec, order="sorted"), asked.run / SPEC_FILE
+    if asked.resume:
+        if not file.exists():
+            raise CannotTrain(f"there is no run in {asked.run} to go on with: leave out --resume")
+        if file.read_bytes() != data:
+            raise CannotTrain(f"the run in {asked.run} had another spec: see its {SPEC_FILE}")
+        return
+    for folder in (asked.out, asked.run):
+        if folder.exists() and any(folder.iterdir()):
+            raise Taken(f"{folder} is not empty: --resume goes on with it, or remove it first")
+    asked.run.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
 
 
-def weights_sha256(module: torch.nn.Module) -> str:
-    """Hex SHA-256 over every weight, by name: what two equal runs have in common."""
-    digest = sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode() + value.numpy().tobytes())
-    return digest.hexdigest()
+def fitted(cli: RunCli, asked: Asked, says: Says) -> None:
+    """Leaves checkpoints in the run's folder; nothing is learnt anew that was learnt to the end."""
+    done, last = asked.run / DONE_FILE, asked.run / LAST
+    if done.exists():
+        return
+    cli.trainer.loggers = [*cli.trainer.loggers, *curves(asked.run)]
+    callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
+    callbacks.insert(0, Progress(says))
+    goes_on = str(last) if asked.resume and last.exists() else None
+    try:
+        cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=goes_on)
+    except SystemExit:
+        if cli.trainer.state.status == TrainerStatus.INTERRUPTED:
+            raise Interrupted from None
+        raise
+    if cli.trainer.is_global_zero:
+        done.write_text(f"{cli.trainer.current_epoch}\n")
 
 
-def _example(dataset: Dataset, row: Row) -> Example:
-    assert row.label is not None
-    return Example(
-        case=row.case,
-        tiles=np.concatenate([tiles(dataset.derivative(image.sha256)) for image in row.images]),
-        af=row.context.get("af", "unknown"),
-        target=[str(cause) for cause in PREDICTED].index(row.label.cause),
+def best(module: StrokeModule, run: Path) -> StrokeModule:
+    """With the weights of the epoch that told watched cases best."""
+    kept = torch.load(run / f"{BEST}.ckpt", map_location="cpu", weights_only=True)
+    module.load_state_dict(kept["state_dict"])
+    return module.cpu().eval()
+
+
+def epochs_of(run: Path) -> int:
+    return int((run / DONE_FILE).read_text())
+
+
+def curves(run: Path) -> list[Logger]:
+    return [CSVLogger(run, "curves"), TensorBoardLogger(run, "tensorboard")]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Our own words, and nobody else's."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", module="torch")
+        warnings.filterwarnings("ignore", module="tensorboard")
+        yield
+
+
+def _trained(asked: Asked, manifest: Manifest, epochs: int) -> Trained:
+    return Trained(
+        bundle=str(asked.out),
+        weights_sha256=manifest.weights_sha256,
+        spec_sha256=manifest.spec_sha256,
+        manifest_sha256=sha256((asked.out / MANIFEST_FILE).read_bytes()).hexdigest(),
+        dataset_root=manifest.dataset_root,
+        epochs=epochs,
+        cases=int(manifest.metrics["n"]),
+        figures=manifest.metrics,
+        baselines=manifest.baselines,
+        notice=manifest.notice.get("en", ""),
     )

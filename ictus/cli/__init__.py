@@ -40,6 +40,7 @@ COMMANDS = (
     ),
     (app, "reingest", "reingest:reingest", "Has a profile ingest images again; repeatable."),
     (app, "synth", "synth:synth", "Makes synthetic cases with their truth. Not clinically valid."),
+    (app, "train", "train:train", "Trains a model on a verified dataset and writes a bundle."),
     (app, "quality", "quality:quality", "How right, how sure and how fast the answers were."),
     (app, "invite", "people:invite", "Makes an invitation link, for one or for many."),
     (case, "list", "cases:list_cases", "The latest cases."),

@@ -22,6 +22,7 @@ BY_NAME = {
     "BadProfile": USAGE,
     "BadTime": USAGE,
     "CannotTest": PRECONDITION,
+    "CannotTrain": PRECONDITION,
     "Conflict": PRECONDITION,
     "Damaged": UNVERIFIED,
     "DatasetRefused": UNVERIFIED,

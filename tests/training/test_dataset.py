@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from projections.rows import Row, RowImage
-from training import dataset, synthset
+from training import dataset
 from training.dataset import DatasetRefused
 
 PICTURES = (b"first derivative", b"second derivative", b"third derivative")
@@ -103,14 +103,3 @@ def test_a_damaged_dataset_is_refused(folder: Path, damage: Callable[[Path], Non
     damage(folder)
     with pytest.raises(DatasetRefused):
         dataset.read(folder)
-
-
-@pytest.mark.long
-def test_synthetic_cases_pass_the_real_ingest_and_give_the_same_root_again(tmp_path: Path) -> None:
-    manifest = synthset.build(4, 0, tmp_path / "pool")
-    data = dataset.read(tmp_path / "pool")
-    assert manifest == data.manifest
-    assert manifest.spec["images_refused"] == 0
-    alone = sorted((synthset.prepare(seed, "easy").row for seed in range(4)), key=lambda r: r.case)
-    assert list(data.rows) == alone
-    assert all(one.label and one.label.level == 2 for one in data.rows)

@@ -1,122 +1,165 @@
-"""Training repeats itself to the last bit; calibration and export keep what they promise."""
+"""Training repeats itself to the last bit, interrupted or not, and refuses what it cannot learn from."""
 
-from itertools import pairwise
+import json
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnxruntime
 import pytest
-import torch
 
-from training import evaluate
-from training.module import StrokeMIL
-from training.onegraph import Calibrated, export
-from training.train import Config, Example, af_input, logits, train, weights_sha256
+from tests.training import blots
+from training.calibration import Calibration
+from training.data import CannotTrain, CaseData
+from training.dataset import ROWS_FILE, DatasetRefused
+from training.finish import seen
+from training.spec import spec_sha256, weights_sha256
+from training.testing.run import read_report
+from training.train import Asked, Learnt, Says, Taken, learn, quiet
+from workers.inference.classifier import Classifier
+from workers.inference.manifest import read_manifest
 
-TINY = Config(epochs=3, batch_cases=4)
-
-
-def blots(count: int) -> list[Example]:
-    """Cases one can tell apart at a glance: a large bright blot, or a small one."""
-    rng = np.random.default_rng(5)
-    made = []
-    for number in range(count):
-        tiles = rng.random((2, 1, 96, 96), np.float32) * np.float32(0.3)
-        side = (40, 6)[number % 2]
-        tiles[:, :, 20 : 20 + side, 20 : 20 + side] = 1
-        made.append(Example(f"case-{number}", tiles, ("yes", "no")[number % 2], number % 2))
-    return made
-
-
-@pytest.fixture(scope="module")
-def trained() -> StrokeMIL:
-    return train(blots(16), TINY, seed=3)
-
-
-def test_two_runs_give_the_same_weights(trained: StrokeMIL) -> None:
-    again = train(blots(16), TINY, seed=3)
-    assert weights_sha256(again) == weights_sha256(trained)
-
-
-def test_another_seed_gives_other_weights(trained: StrokeMIL) -> None:
-    other = train(blots(16), Config(epochs=1, batch_cases=4), seed=4)
-    assert weights_sha256(other) != weights_sha256(trained)
-
-
-def test_training_learns_what_is_plain_to_see(trained: StrokeMIL) -> None:
-    cases = blots(8)
-    guess = logits(trained, cases).argmax(1)
-    assert guess.tolist() == [case.target for case in cases]
-
-
-def test_atrial_fibrillation_speaks_for_embolism(trained: StrokeMIL) -> None:
-    yes, no = trained.head.af.data
-    assert yes[0] - yes[1] > 0 > no[0] - no[1]
-
-
-def test_temperature_undoes_overconfidence() -> None:
-    torch.manual_seed(0)
-    scores = torch.randn(4000)
-    target = (torch.rand(4000) < torch.sigmoid(-scores)).long()
-    honest = torch.stack([scores / 2, -scores / 2], 1)
-    assert evaluate.temperature(honest, target) == pytest.approx(1, abs=0.1)
-    assert evaluate.temperature(honest * 3, target) == pytest.approx(3, abs=0.3)
-
-
-def test_perfection_on_few_cases_does_not_make_certainty() -> None:
-    target = torch.tensor([0, 1] * 20)
-    perfect = torch.nn.functional.one_hot(target, 2) * 8.0
-    shared = torch.softmax(perfect / evaluate.temperature(perfect, target), 1)
-    assert shared.max() == pytest.approx(21 / 22, abs=0.002)
-
-
-@pytest.mark.parametrize(
-    ("right", "cases", "low", "high"),
-    [(7, 10, 0.397, 0.892), (70, 100, 0.604, 0.781), (0, 5, 0, 0.434), (0, 0, 0, 1)],
+SMALL = (
+    "--model.backbone=strided",
+    "--data.batch_cases=8",
+    "--trainer.max_epochs=6",
+    "--calibration.alpha_permille=200",
+    "--threads=1",
 )
-def test_wilson_bounds_agree_with_published_values(
-    right: int, cases: int, low: float, high: float
-) -> None:
-    assert evaluate.wilson(right, cases) == pytest.approx((low, high), abs=0.001)
-
-
-def test_every_answer_falls_into_one_interval() -> None:
-    rng = torch.Generator().manual_seed(0)
-    share = torch.rand(300, generator=rng)
-    rows = evaluate.intervals(torch.stack([share, 1 - share], 1), (share < 0.5).long())
-    assert rows[0].at_least == evaluate.ABSTAIN_BELOW_PERMILLE
-    assert rows[-1].below > 1000
-    assert all(one.below == two.at_least for one, two in pairwise(rows))
-    answered = ((1000 * torch.maximum(share, 1 - share)).round() >= 550).sum()
-    assert sum(row.cases for row in rows) == sum(row.right for row in rows) == answered
 
 
 @pytest.fixture(scope="module")
-def exported(trained: StrokeMIL, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    export(Calibrated(trained, 1.7), file)
-    return file
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return blots.write(tmp_path_factory.mktemp("blots"))
 
 
-def test_the_graph_computes_what_torch_computes(trained: StrokeMIL, exported: Path) -> None:
-    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
-    model = Calibrated(trained, 1.7).eval()
-    for count in (1, 2, 9):
-        tiles = np.random.default_rng(count).random((count, 1, 96, 96), np.float32)
-        probability, attention = session.run(None, {"tiles": tiles, "af": af_input("yes")})
-        with torch.no_grad():
-            wanted = model(torch.from_numpy(tiles), torch.from_numpy(af_input("yes")))
-        assert np.abs(probability - wanted[0].numpy()).max() < 1e-5
-        assert np.abs(attention - wanted[1].numpy()).max() < 1e-5
-        assert probability.sum() == pytest.approx(1)
+def learnt(dataset: Path, out: Path, *settings: str, seed: int = 3, resume: bool = False) -> Learnt:
+    with quiet():
+        done = learn(Asked(dataset, out, None, seed, resume, (*SMALL, *settings)), Says())
+    assert done
+    return done
 
 
-def test_exporting_again_gives_the_same_bytes_that_tell_nothing_of_where(
-    trained: StrokeMIL, exported: Path, tmp_path: Path
+def weights(done: Learnt) -> str:
+    return weights_sha256(done.module)
+
+
+@pytest.fixture(scope="module")
+def first(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    return learnt(dataset, tmp_path_factory.mktemp("first") / "bundle")
+
+
+def test_the_same_spec_gives_the_same_weights_whoever_helps(
+    dataset: Path, first: Learnt, tmp_path: Path
 ) -> None:
-    export(Calibrated(trained, 1.7), tmp_path / "again.onnx")
-    data = exported.read_bytes()
-    assert (tmp_path / "again.onnx").read_bytes() == data
-    assert str(Path(__file__).parents[2]).encode() not in data
-    onnx.checker.check_model(onnx.load(exported), full_check=True)
+    again = learnt(dataset, tmp_path / "bundle", "--data.workers=2")
+    assert spec_sha256(again.spec) == spec_sha256(first.spec)
+    assert weights(again) == weights(first)
+
+
+def test_another_seed_is_another_spec_and_gives_other_weights(
+    dataset: Path, first: Learnt, tmp_path: Path
+) -> None:
+    other = learnt(dataset, tmp_path / "bundle", "--trainer.max_epochs=1", seed=4)
+    assert spec_sha256(other.spec) != spec_sha256(first.spec)
+    assert weights(other) != weights(first)
+
+
+class PowerCut(Exception):
+    pass
+
+
+def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(
+    dataset: Path, first: Learnt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    varied, left = CaseData.varied, iter(range(len(first.data.learnt) + 11))
+
+    def cut(self: CaseData, *asked: object) -> object:
+        if next(left, None) is None:
+            raise PowerCut
+        return varied(self, *asked)
+
+    monkeypatch.setattr(CaseData, "varied", cut)
+    with pytest.raises(PowerCut):
+        learnt(dataset, tmp_path / "bundle")
+    monkeypatch.undo()
+
+    resumed = learnt(dataset, tmp_path / "bundle", resume=True)
+
+    assert resumed.epochs == first.epochs == 6
+    assert weights(resumed) == weights(first)
+    assert weights(learnt(dataset, tmp_path / "bundle", resume=True)) == weights(first)
+
+
+def test_a_run_goes_on_only_as_it_was_begun(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(CannotTrain, match="no run"):
+        learnt(dataset, tmp_path / "bundle", resume=True)
+    learnt(dataset, tmp_path / "bundle", "--trainer.max_epochs=1")
+    with pytest.raises(CannotTrain, match="another spec"):
+        learnt(dataset, tmp_path / "bundle", resume=True)
+    with pytest.raises(Taken, match="--resume goes on"):
+        learnt(dataset, tmp_path / "bundle", "--trainer.max_epochs=1")
+
+
+def test_training_learns_what_is_plain_to_see(first: Learnt) -> None:
+    found = seen(first.module, first.data.held_out)
+    assert found.logits.argmax(1).tolist() == found.target.tolist()
+
+
+def test_curves_are_kept(first: Learnt) -> None:
+    run = Path(first.config.checkpoint.dirpath)
+    lines = (run / "curves" / "version_0" / "metrics.csv").read_text().splitlines()
+    assert {"epoch", "loss", "watched_loss", "watched_auroc"} <= set(lines[0].split(","))
+    assert list(run.glob("tensorboard/version_0/events.out.tfevents.*"))
+
+
+def test_a_dataset_that_does_not_verify_teaches_nothing(tmp_path: Path) -> None:
+    folder = blots.write(tmp_path / "blots", 10)
+    rows = (folder / ROWS_FILE).read_bytes()
+    (folder / ROWS_FILE).write_bytes(rows.replace(b'"train"', b'"test"', 1))
+    with pytest.raises(DatasetRefused):
+        learnt(folder, tmp_path / "bundle")
+
+
+def test_too_few_cases_teach_nothing(dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(CannotTrain, match="training cases of a cause"):
+        learnt(blots.write(tmp_path / "blots", 10), tmp_path / "bundle")
+    strict = f"--calibration.alpha_permille={Calibration().alpha_permille}"
+    with pytest.raises(CannotTrain, match="9 are needed"):
+        learnt(dataset, tmp_path / "bundle", strict)
+
+
+def ictus(*words: object) -> subprocess.CompletedProcess[str]:
+    done = [sys.executable, "-m", "ictus", *map(str, words)]
+    return subprocess.run(done, capture_output=True, text=True)
+
+
+def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: Path) -> None:
+    bundle, key = tmp_path / "bundle", tmp_path / "key"
+    asked = ("train", "--dataset", dataset, "--out", bundle, "--seed", 3, "--json")
+
+    done = ictus(*asked, "--sign-key", key, "--", *SMALL)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["bundle"] == str(bundle)
+    assert told["figures"]["auroc"] == 1
+    assert set(told["baselines"]) == {"prior", "clinical_rule", "logistic", "mean_pool"}
+    manifest = read_manifest(bundle)
+    assert manifest.weights_sha256 == told["weights_sha256"]
+    assert manifest.spec_sha256 == told["spec_sha256"]
+    assert manifest.dataset_root == told["dataset_root"]
+    assert (manifest.synthetic, manifest.role) == (True, "demo")
+    assert "signed by ictus/models+" in done.stderr
+    assert Classifier.load(bundle).manifest == manifest
+    assert sum(file.stat().st_size for file in bundle.iterdir()) < 5_000_000
+
+    tested = ictus("model", "test", bundle, "--dataset", dataset, "--json")
+    assert json.loads(tested.stdout)["auroc"] == 1, tested.stderr
+    report = read_report(bundle)
+    assert report
+    assert report.manifest_sha256 == told["manifest_sha256"]
+
+    taken = ictus(*asked, "--", *SMALL)
+    assert (taken.returncode, "is not empty" in taken.stderr) == (5, True)
+    wrong = ictus(*asked, "--", "--model.backbone=vgg")
+    assert (wrong.returncode, "vgg" in wrong.stderr) == (2, True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from training import demo
+from ictus.models import DEMO_BUNDLE
 from training.synth import SyntheticCase, case
 from workers.inference.classifier import Classifier, NothingToSee
 from workers.inference.context import Context
@@ -31,7 +31,7 @@ def derivatives(made: SyntheticCase) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return Classifier.load(demo.COMMITTED)
+    return Classifier.load(DEMO_BUNDLE)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def unseen() -> list[tuple[SyntheticCase, list[bytes]]]:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(demo.COMMITTED, tmp_path / "bundle"))
+    return Path(shutil.copytree(DEMO_BUNDLE, tmp_path / "bundle"))
 
 
 def test_unseen_synthetic_cases_are_told_apart(
@@ -149,7 +149,7 @@ def test_the_bundle_says_what_it_is_and_how_good(classifier: Classifier) -> None
     assert "клинического значения не имеет" in manifest.notice["ru"]
     assert manifest.metrics["n"] >= 100
     assert manifest.metrics["auroc"] >= 0.9
-    assert sum(file.stat().st_size for file in demo.COMMITTED.iterdir()) < 5_000_000
+    assert sum(file.stat().st_size for file in DEMO_BUNDLE.iterdir()) < 5_000_000
 
 
 def test_inference_needs_no_torch() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from domain.stroke import PREDICTED
+from training.statistics import rule
 from training.testing import measures, slices
 from training.testing.cases import Judged
 from training.testing.measures import Bools, Floats
@@ -18,8 +19,6 @@ from training.testing.truth import Truth
 ABOVE_BEST_MAX: Final = 0.03
 SHORTCUT_MAX: Final = 0.1
 AUROC_OF_REAL_CASES_MAX: Final = 0.9
-RULE: Final = {"yes": 1.0, "no": 0.0}
-RULE_UNKNOWN: Final = 0.5
 
 Figure = float | None
 
@@ -81,9 +80,7 @@ def table_of(cases: Sequence[Judged]) -> Table:
     return Table(
         positive=np.array([case.positive for case in cases], bool),
         score=np.array([case.score / 1000 for case in cases], float),
-        rule=np.array(
-            [RULE.get(case.row.context.get("af", ""), RULE_UNKNOWN) for case in cases], float
-        ),
+        rule=np.array([rule(case.row.context.get("af", "")) for case in cases], float),
         right=np.array([case.right for case in cases], bool),
         answered=np.array([case.answered for case in cases], bool),
         covered=np.array([case.covered for case in cases], bool),

@@ -55,7 +55,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     by SHA-256. `context` are the questions it uses with the answers that count (any other says
     nothing), `sequences` what a tile may be told to be, `patterns` what `head.onnx` finds beside causes.
     A case farther than `distance_max` from what it was trained on is declined. Figures of `baselines`
-    were measured on the same rows as `metrics`. Empty: a bundle@1, or not used."""
+    were measured on the same rows as `metrics`; `logistic` are the weights of one of them. Empty: a
+    bundle@1, or not used."""
 
     format: Literal["bundle@1", "bundle@2"] = "bundle@1"
     name: str
@@ -85,6 +86,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     intervals: tuple[Interval, ...]
     metrics: dict[str, int | float]
     baselines: dict[str, dict[str, int | float]] = {}
+    logistic: tuple[float, ...] = ()
     spec_sha256: str = ""
     weights_sha256: str = ""
 
