@@ -1,11 +1,12 @@
 """Whether ingest knows brain MRI from the rest, and each head's sequence.
 
-python -m benchmarks.gate [--images 600] [--seed 1] [--json]
+python -m benchmarks.gate [--images 600] [--seed 1] [--part test] [--json]
 
 Half of the pictures are good ones (screens with heads of known sequences, as screenshots and as photos), a
 quarter are of kinds that nothing was trained on, far from heads, the rest near to them (other body parts, cut
 fruit, CT) or what is kept for later (ECG, reports). All are drawn; `alone` is the net without the geometry
-that refuses most strangers before it is asked.
+that refuses most strangers before it is asked. Strangers of the part `tuning` are those by which the gate's
+limits were set; its figures promise nothing.
 """
 
 import argparse
@@ -26,10 +27,11 @@ from numpy.random import Generator, default_rng
 from benchmarks.measuring import show
 from domain.stroke import Modality
 from training.contrasts import drawn
-from training.gate import heads, pages, paper
+from training.gate import calibration, heads, pages, paper, unseen
 from training.gate.shapes import Picture
-from training.gate.unseen import FAR, NEAR
+from training.gate.strangers import Draw
 from training.overlays import camera
+from training.overlays.fonts import Part
 from training.screen import encode, identity, photograph, screenshot
 from workers.ingest import quality, recognise
 from workers.ingest.outcome import Ingested, Pixels, Refused
@@ -41,7 +43,10 @@ PANES: Final = (1, 1, 1, 2, 4)
 PHOTO_SHARE: Final = 0.4
 SIDE_PX: Final = 1000
 STRANGER_PX: Final = 256
+FAR: Final[dict[Part, dict[str, Draw]]] = {"tuning": calibration.FAR, "test": unseen.FAR}
+NEAR: Final[dict[Part, dict[str, Draw]]] = {"tuning": calibration.NEAR, "test": unseen.NEAR}
 ROUND: Final = ("good", "far", "good", "near", "good", "far", "good", "later")
+SOURCES: Final = ("screenshot", "screen-photo", "film")
 TEXT: Final = ("text-remains", "text-covers-head")
 """Refusals that are counted by `benchmarks.deid`."""
 
@@ -64,9 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate")
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", choices=("tuning", "test"), default="test")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
-    numbers = [(given.seed, number) for number in range(given.images)]
+    numbers = [(given.seed, number, given.part) for number in range(given.images)]
     context = get_context("spawn")
     with ProcessPoolExecutor(cpu_count(), context, cv2.setNumThreads, (1,)) as pool:
         judged_ = list(pool.map(judged, numbers, chunksize=4))
@@ -77,34 +83,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "source_accuracy": share(one.source == one.seen_source for one in sources),
         "by_source": {
             kind: share(one.source == one.seen_source for one in sources if one.source == kind)
-            for kind in ("screenshot", "screen-photo", "film")
+            for kind in SOURCES
         },
         "far_ood_accepted_alone": share(far for far, _ in alone),
         "near_ood_accepted_alone": share(near for _, near in alone),
         **costs(given.seed),
         "profile": named(PROFILE),
+        "part": given.part,
     }
     if not given.json:
         show("benchmarks.gate", {k: v for k, v in outcome.items() if not isinstance(v, dict | str)})
     print(json.dumps(outcome))
 
 
-def judged(numbered: tuple[int, int]) -> Judged:
+Numbered = tuple[int, int, Part]
+"""Seed, number, and whose strangers."""
+
+
+def judged(numbered: Numbered) -> Judged:
     """Draws, sends and ingests one picture."""
-    seed, number = numbered
+    seed, number, part = numbered
     rng, group = default_rng([seed, number]), ROUND[number % len(ROUND)]
     turn = number // len(ROUND)
     if group == "good":
         modality = MRI[(turn + number) % len(MRI)]
         return through(group, modality, on_screen(modality, rng))
     if group == "far":
-        return stranger("far", FAR, turn, rng)
+        return stranger("far", FAR[part], turn, rng)
     if group == "near":
         if turn % 4 == 0:
             return through(group, "ct", on_screen("ct", rng))
-        return stranger("near", NEAR, turn, rng)
+        return stranger("near", NEAR[part], turn, rng)
     draw = (paper.ecg, paper.report)[turn % 2]
-    return through(group, draw.__name__, sent(draw(SIDE_PX, "test", rng), rng))
+    return through(group, draw.__name__, sent(draw(SIDE_PX, part, rng), rng))
 
 
 def on_screen(modality: Modality, rng: Generator) -> bytes:
@@ -116,9 +127,7 @@ def on_screen(modality: Modality, rng: Generator) -> bytes:
     return encode(canvas, "photo" if rng.random() < 0.7 else "document", False, rng)
 
 
-def stranger(
-    group: str, kinds: dict[str, Callable[[int, Generator], Picture]], turn: int, rng: Generator
-) -> Judged:
+def stranger(group: str, kinds: dict[str, Draw], turn: int, rng: Generator) -> Judged:
     """One picture of kinds that take turns."""
     kind = list(kinds)[turn % len(kinds)]
     return through(group, kind, sent(kinds[kind](SIDE_PX, rng), rng))
@@ -142,13 +151,11 @@ def through(group: str, kind: str, data: bytes) -> Judged:
             return Judged(group, kind, outcome, reason, modality)
 
 
-def source_told(numbered: tuple[int, int]) -> Judged:
+def source_told(numbered: Numbered) -> Judged:
     """How one picture reached us, and what is said of that."""
-    rng, source = (
-        default_rng([*numbered, 1]),
-        ("screenshot", "screen-photo", "film")[numbered[1] % 3],
-    )
-    canvas = (pages.film if source == "film" else pages.viewer)(SIDE_PX, "test", rng)
+    seed, number, part = numbered
+    rng, source = default_rng([seed, number, 1]), SOURCES[number % len(SOURCES)]
+    canvas = (pages.film if source == "film" else pages.viewer)(SIDE_PX, part, rng)
     if source == "screen-photo":
         canvas = pages.photo(canvas, rng)
     pixels = read(camera.file_of("screenshot" if source == "screenshot" else "phone", canvas, rng))
@@ -159,12 +166,13 @@ def source_told(numbered: tuple[int, int]) -> Judged:
     return Judged("source", source, "told", source=source, seen_source=said)
 
 
-def accepted_alone(numbered: tuple[int, int]) -> tuple[bool, bool]:
+def accepted_alone(numbered: Numbered) -> tuple[bool, bool]:
     """Whether the net takes a far and a near stranger, cut out as round as a head, for MRI."""
-    rng = default_rng([*numbered, 2])
+    seed, number, part = numbered
+    rng = default_rng([seed, number, 2])
     answers = []
-    for kinds in (FAR, NEAR):
-        draw = list(kinds.values())[numbered[1] % len(kinds)]
+    for kinds in (FAR[part], NEAR[part]):
+        draw = list(kinds.values())[number % len(kinds)]
         tile = heads.stranger(draw(STRANGER_PX, rng), rng)
         chances, strangeness = recognise.seen("sequence", tile[None, None])
         name = recognise.named(chances[0], float(strangeness[0]))

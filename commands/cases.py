@@ -205,6 +205,14 @@ async def record_prediction(
     )
 
 
+async def record_shadow(
+    books: Books, request: Request, case: UUID, said: cases.ShadowPredicted
+) -> bool:
+    return await transact(
+        books, request, CASE, case, lambda state: cases.record_shadow(state, said)
+    )
+
+
 async def compose_answer(
     books: Books, request: Request, case: UUID, answer: cases.AnswerComposed
 ) -> bool:

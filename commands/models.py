@@ -1,14 +1,18 @@
 """What may be asked of models: register a bundle, promote it, retire it; and which one serves."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
 
 from commands.ports import Blobs
 from commands.register import Register
-from commands.transact import Books, transact
-from domain import model as models
+from commands.transact import Books, Target, transact, transact_all
+from domain import lineup, model as models
+from domain.audience import ALL, Audience
+from domain.case import Opened
+from domain.errors import Refused
 from domain.events import MODEL, Request
 from domain.model import Model, ModelRole
 
@@ -40,12 +44,48 @@ async def register(
     )
 
 
-async def promote(books: Books, request: Request, model: UUID, role: ModelRole) -> bool:
-    """Raises NotHere when this ledger must not be served by that model."""
+async def promote(
+    books: Books,
+    request: Request,
+    model: UUID,
+    role: ModelRole,
+    audience: Audience = ALL,
+    *,
+    rollback: bool = False,
+) -> bool:
+    """Who had the place leaves it, in the same batch. Raises NotHere when this ledger must not be
+    served by that model, NotPassed, Refused."""
     origin = (await books.ledger.head()).origin
-    return await transact(
-        books, request, MODEL, model, lambda state: models.promote(state, role, origin)
-    )
+    known = await Register(books.ledger, MODEL).refresh()
+    leaving = [id_ for id_ in lineup.in_place(known, role, audience) if id_ != model]
+    instead_of = leaving[-1] if leaving else None
+    wanted = models.Promoted(role, audience, instead_of, rollback)
+    reason = lineup.ROLLED_BACK if rollback else lineup.REPLACED
+
+    def decide(state: Model, *others: Model) -> list[list[models.ModelEvent]]:
+        coming = models.promote(state, wanted, origin)
+        return [coming, *(models.retire(other, reason) for other in others)]
+
+    targets = [Target(MODEL, id_) for id_ in (model, *leaving)]
+    return await transact_all(books, request, targets, decide)
+
+
+async def rollback(books: Books, request: Request) -> tuple[UUID, UUID | None]:
+    """Takes the last promotion to a role that answers back: the model that left, and the one that has
+    its place again, if one had it before. Raises Refused when there is none, and as `promote` does."""
+    history: list[tuple[UUID, Any]] = [
+        (r.aggregate_id, r.event) async for r in books.ledger.read(aggregate=MODEL.name)
+    ]
+    steps = lineup.standing(history)
+    if not steps:
+        raise Refused("No model answers: there is nothing to take back.")
+    leaving, former = steps[-1], lineup.before(steps)
+    if former is None:
+        await retire(books, request, leaving.model, lineup.ROLLED_BACK)
+        return leaving.model, None
+    role, audience = former.promoted.role, former.promoted.audience
+    await promote(books, request, former.model, role, audience, rollback=True)
+    return leaving.model, former.model
 
 
 def _registered_and_tested(
@@ -63,9 +103,23 @@ async def retire(books: Books, request: Request, model: UUID, reason: str) -> bo
 
 
 async def serving(register: Register) -> tuple[UUID, Model] | None:
-    """The model promoted last to a role that answers, if any."""
-    models_by_age = await register.refresh()
-    return next(((id_, m) for id_, m in reversed(list(models_by_age.items())) if m.serves), None)
+    """Who answers where no challenger does, if anybody."""
+    known = await register.refresh()
+    found = lineup.champion(known)
+    return (found, known[found]) if found else None
+
+
+async def answering(register: Register, case: UUID, opened: Opened) -> tuple[UUID, Model] | None:
+    """Who answers this case, if anybody."""
+    known = await register.refresh()
+    found = lineup.answering(known, case, opened.site, opened.by)
+    return (found, known[found]) if found else None
+
+
+async def shadows(register: Register, case: UUID, opened: Opened) -> list[tuple[UUID, Model]]:
+    """Who is asked about this case and never heard."""
+    known = await register.refresh()
+    return [(id_, known[id_]) for id_ in lineup.shadows(known, case, opened.site, opened.by)]
 
 
 def bundle_key(manifest_sha256: str, name: str) -> str:

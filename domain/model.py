@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain.audience import ALL, Audience
 from domain.errors import NotHere, NotPassed, Refused
 from domain.happened import Happened
 
@@ -44,7 +45,12 @@ class Tested(Happened, frozen=True, tag="model.tested.v1"):
 
 
 class Promoted(Happened, frozen=True, tag="model.promoted.v1"):
+    """`instead_of` had the place until now; `rollback` when it only comes back to it."""
+
     role: ModelRole
+    audience: Audience = ALL
+    instead_of: UUID | None = None
+    rollback: bool = False
 
 
 class Retired(Happened, frozen=True, tag="model.retired.v1"):
@@ -61,6 +67,7 @@ class Model(Struct, frozen=True):
     registered: Registered | None = None
     tested: Tested | None = None
     role: ModelRole | None = None
+    audience: Audience = ALL
 
     @property
     def serves(self) -> bool:
@@ -74,9 +81,9 @@ def evolve(model: Model, event: ModelEvent, event_id: UUID) -> Model:
         case Tested():
             return replace(model, tested=event)
         case Promoted():
-            return replace(model, role=event.role)
+            return replace(model, role=event.role, audience=event.audience)
         case Retired():
-            return replace(model, role=None)
+            return replace(model, role=None, audience=ALL)
         case _:
             assert_never(event)
 
@@ -94,18 +101,22 @@ def record_test(model: Model, tested: Tested) -> list[ModelEvent]:
     return [] if model.tested == tested else [tested]
 
 
-def promote(model: Model, role: ModelRole, ledger_origin: str) -> list[ModelEvent]:
+def promote(model: Model, promoted: Promoted, ledger_origin: str) -> list[ModelEvent]:
     """A synthetic model may only be `demo`, and `demo` answers only in ledgers made by the demo; none
     answers that has not passed its test."""
+    role = promoted.role
     if model.registered is None:
         raise Refused("This model is not registered: `ictus model register FOLDER` first.")
     if model.registered.synthetic and role != "demo":
         raise Refused("A model trained on synthetic cases may only be promoted to the role `demo`.")
     if role == "demo" and ledger_origin != "demo":
         raise NotHere
+    if role in SERVING and promoted.audience != ALL:
+        raise Refused(f"A {role} answers all: a challenger or a shadow may have an audience.")
     if model.tested is None or not model.tested.passed:
         raise NotPassed
-    return [] if model.role == role else [Promoted(role=role)]
+    is_so = (model.role, model.audience) == (role, promoted.audience)
+    return [] if is_so else [promoted]
 
 
 def retire(model: Model, reason: str) -> list[ModelEvent]:

@@ -112,8 +112,12 @@ async def ingest(house: House, stack: AsyncExitStack) -> Sequence[Work]:
 
 async def inference(house: House, stack: AsyncExitStack) -> Sequence[Work]:
     from workers.inference import schedule, worker
+    from workers.inference.images import Images
+    from workers.inference.shelf import Shelf
 
-    means = worker.Inference(house.books, house.blobs, house.settings.folder / "models")
+    shelf = Shelf(house.blobs, house.settings.folder / "models")
+    stack.callback(shelf.close)
+    means = worker.Inference(house.books, shelf, Images(house.blobs, house.books.vault))
     when = schedule.Schedule(house.books.ledger, house.queue)
     return [
         *work(

@@ -18,12 +18,14 @@ from commands import cases, objects
 from commands.ports import Erased
 from ictus.cli import COMMANDS
 from ictus.kept import free_port
+from ictus.models import DEMO_BUNDLE
 from ictus.roles import ROLES
 from ictus.settings import NatsSettings, PostgresSettings
 from ictus.wiring import open_house
 from projections import PROJECTIONS
 from tests.commandline import Ictus
 from tests.servers import NatsServer
+from tests.workers.serving import released
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -320,3 +322,33 @@ def test_every_read_model_says_where_it_stands(furnished: Ictus) -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["name"] for line in lines] == sorted(PROJECTIONS)
     assert {line["behind"] for line in lines} == {0}
+
+
+def test_a_model_is_promoted_from_its_folder_listed_and_taken_back(
+    furnished: Ictus, tmp_path: Path
+) -> None:
+    released(tmp_path / "bundle", "7", synthetic=False)
+    bundle = str(tmp_path / "bundle")
+    first = furnished.json("model", "promote", bundle, "--as", "champion")
+    assert (first["role"], first["audience"]) == ("champion", "all")
+    (row,) = [json.loads(line) for line in furnished("model", "list", "--json").stdout.splitlines()]
+    assert (row["version"], row["role"], row["audience"], row["passed"]) == (
+        "7",
+        "champion",
+        "all",
+        True,
+    )
+    taken_back = furnished.json("model", "rollback")
+    assert (taken_back["left"], taken_back["restored"]) == (first["model"], None)
+    assert furnished("model", "rollback").returncode == 5
+    again = furnished.json(
+        "model", "promote", "synthetic-demo", "--role", "shadow", "--audience", "percent:10"
+    )
+    assert (again["role"], again["audience"]) == ("shadow", "percent:10")
+    assert furnished.json("model", "retire", "synthetic-demo")["retired"]
+
+
+def test_what_a_model_may_not_be_exits_5_and_a_meaningless_audience_2(furnished: Ictus) -> None:
+    words = ("--as", "shadow", "--audience", "percent:101")
+    assert furnished("model", "promote", "anything", *words).returncode == 2
+    assert furnished("model", "promote", str(DEMO_BUNDLE), "--as", "shadow").returncode == 5

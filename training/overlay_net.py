@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from training.overlay_start import resume
-from training.overlays.crops import Crops
+from training.overlays.crops import FAINT_LEVELS, Crops, Faint
 
 OPSET = 18
 NETS = Path(__file__).parent.parent / "workers" / "ingest" / "nets"
@@ -45,6 +45,8 @@ class Recipe(Struct, frozen=True):
     """The net that is trained on; none, if empty."""
     faint_share: float = 0.0
     """Of lines, those hardly brighter or darker than what they lie on."""
+    faint_levels: tuple[int, int] = FAINT_LEVELS
+    """By so many grey levels, at least and at most."""
     cool_steps: int = 0
     """The last steps, in which the learning rate falls to nothing; all of them, if 0."""
 
@@ -140,9 +142,8 @@ def train(recipe: Recipe) -> tuple[OverlayNet, list[float]]:
 
 def batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of crops and their ink."""
-    return iter(
-        DataLoader(Crops(recipe.seed, recipe.faint_share), recipe.batch, num_workers=recipe.workers)
-    )
+    crops = Crops(recipe.seed, Faint(recipe.faint_share, recipe.faint_levels))
+    return iter(DataLoader(crops, recipe.batch, num_workers=recipe.workers))
 
 
 def export(net: OverlayNet, path: Path) -> str:
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=4e-3)
     parser.add_argument("--start", default="", help="name of the net to train on")
     parser.add_argument("--faint-share", type=float, default=0.0)
+    parser.add_argument("--faint-levels", type=int, nargs=2, default=FAINT_LEVELS)
     parser.add_argument("--cool-steps", type=int, default=0, help="of slower and slower learning")
     given = parser.parse_args()
     recipe = Recipe(
@@ -178,6 +180,7 @@ def main() -> None:
         learning_rate=given.learning_rate,
         start=given.start,
         faint_share=given.faint_share,
+        faint_levels=tuple(given.faint_levels),
         cool_steps=given.cool_steps,
     )
     net, losses = train(recipe)

@@ -89,9 +89,9 @@ class Answer(NamedTuple):
         case_id = recorded.aggregate_id
         history = await self.books.ledger.load(CASE.name, case_id)
         case: Case = fold(CASE, history)
-        collecting = await models.serving(self.models) is None
         if case.opened is None or case.opened.origin == "import":
             return Ignored()
+        collecting = await models.answering(self.models, case_id, case.opened) is None
         if not _is_shown(case, recorded, collecting):
             return Ignored()
         catalogue = await self.examinations.refresh()

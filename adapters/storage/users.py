@@ -140,7 +140,7 @@ SAID_BY_PEOPLE = _events(
     person.Used,
 )
 INGESTED = _events(case.ImageIngested, case.ImageRejected, case.ImageQuarantined)
-PREDICTED = _events(case.PredictionProduced, case.PredictionDeclined)
+PREDICTED = _events(case.PredictionProduced, case.PredictionDeclined, case.ShadowPredicted)
 
 USERS: dict[str, User] = {
     "inbox": User(_into(INBOX)),

@@ -240,9 +240,11 @@ class Visit(NamedTuple):
         return await cases.load_owned(self.desk.books, case, self.person_id)
 
     async def card(self, case: UUID) -> Card:
-        collecting = await models.serving(self.desk.models) is None
+        own = await self.own(case)
+        assert own.opened is not None
+        collecting = await models.answering(self.desk.models, case, own.opened) is None
         catalogue = await self.desk.examinations.refresh()
-        return case_card(await self.own(case), case, catalogue, self.language, collecting)
+        return case_card(own, case, catalogue, self.language, collecting)
 
     async def examinations(self, case: UUID) -> Card:
         catalogue = await self.desk.examinations.refresh()

@@ -24,6 +24,7 @@ from domain.case.events import (
     OpinionGiven,
     Prediction,
     PredictionDeclined,
+    ShadowPredicted,
     Suggestion,
     ToldApart,
     Withdrawal,
@@ -93,7 +94,7 @@ def give_opinion(case: Case, opinion: Opinion, by: UUID) -> list[CaseEvent]:
 def needs_prediction(case: Case, model: UUID) -> bool:
     """All images ingested, at least one usable, and nothing said yet about exactly these inputs; that
     the analysis failed says nothing."""
-    if case.opened is None or case.closed or case.waiting or not case.usable:
+    if not _is_ready(case):
         return False
     said = case.prediction
     if isinstance(said, PredictionDeclined) and said.reason == "failed":
@@ -107,7 +108,22 @@ def record_prediction(case: Case, prediction: Prediction) -> list[CaseEvent]:
     return [prediction] if _of(case, prediction) and prediction != case.prediction else []
 
 
-def _of(case: Case, said: Prediction) -> bool:
+def needs_shadow(case: Case, model: UUID) -> bool:
+    """As `needs_prediction`, of what that shadow said last."""
+    said = case.shadows.get(model)
+    return _is_ready(case) and (said is None or not _of(case, said))
+
+
+def record_shadow(case: Case, said: ShadowPredicted) -> list[CaseEvent]:
+    return [said] if needs_shadow(case, said.model) and _of(case, said) else []
+
+
+def _is_ready(case: Case) -> bool:
+    said_all = case.opened is not None and not case.closed and not case.waiting
+    return said_all and bool(case.usable)
+
+
+def _of(case: Case, said: Prediction | ShadowPredicted) -> bool:
     """Whether it is about the case as it stands, in all that its model uses."""
     if (said.inputs, said.af) != (case.inputs, case.af):
         return False

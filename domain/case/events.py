@@ -174,6 +174,26 @@ class PredictionDeclined(Happened, frozen=True, tag="case.prediction-declined.v1
     model: UUID
 
 
+class ShadowPredicted(Happened, frozen=True, tag="case.shadow-predicted.v1"):
+    """What a model in the role `shadow` would have said: nobody is shown it, no answer follows. The
+    fields are those of `prediction-produced`; of what it `declined`, nothing is ranked."""
+
+    task: str
+    inputs: tuple[str, ...]
+    af: Answer
+    ranked: tuple[tuple[Cause, int], ...]
+    chosen: tuple[Cause, ...]
+    interval: tuple[int, int]
+    attention: tuple[int, ...]
+    model: UUID
+    model_sha256: str
+    role: str
+    runtime: str
+    context: dict[str, str] = field(default_factory=dict)
+    sequences: tuple[tuple[Modality, ...], ...] = ()
+    declined: Literal["", "out-of-distribution"] = ""
+
+
 class AnswerComposed(Happened, frozen=True, tag="case.answer-composed.v1"):
     """`advice` lists (examination, revision) in the order shown; any text comes back from them."""
 
@@ -287,6 +307,7 @@ CaseEvent = (
     | OpinionGiven
     | PredictionProduced
     | PredictionDeclined
+    | ShadowPredicted
     | AnswerComposed
     | CardPlaced
     | AnswerDelivered

@@ -29,6 +29,7 @@ from domain.case.events import (
     Prediction,
     PredictionDeclined,
     PredictionProduced,
+    ShadowPredicted,
     ToldApart,
     Withdrawn,
 )
@@ -44,7 +45,7 @@ class Image(Struct, frozen=True):
 
 class Case(Struct, frozen=True):
     """The fold of a case's events. Ids beside an event name the event itself; `seen` is the
-    prediction that the last delivered answer showed."""
+    prediction that the last delivered answer showed; `shadows` are the last words by model."""
 
     opened: Opened | None = None
     images: dict[UUID, Image] = {}
@@ -52,6 +53,7 @@ class Case(Struct, frozen=True):
     context: dict[str, str] = {}
     prediction: Prediction | None = None
     prediction_id: UUID | None = None
+    shadows: dict[UUID, ShadowPredicted] = {}
     answer: AnswerComposed | None = None
     answer_id: UUID | None = None
     delivered: tuple[UUID, ...] = ()
@@ -145,6 +147,8 @@ def evolve(case: Case, event: CaseEvent, event_id: UUID) -> Case:
             return replace(case, opinion=event)
         case PredictionProduced() | PredictionDeclined():
             return replace(case, prediction=event, prediction_id=event_id)
+        case ShadowPredicted():
+            return replace(case, shadows={**case.shadows, event.model: event})
         case AnswerComposed():
             return replace(case, answer=event, answer_id=event_id)
         case CardPlaced():

@@ -14,6 +14,7 @@ INTERRUPTED = 130
 BY_NAME = {
     "AcceptanceRefused": USAGE,
     "AlreadyRunning": PRECONDITION,
+    "BadAudience": USAGE,
     "BadSeed": PRECONDITION,
     "BadSetting": USAGE,
     "BundleRefused": UNVERIFIED,

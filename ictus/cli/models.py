@@ -2,9 +2,17 @@
 
 import asyncio
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from ictus.cli.options import Data, Json, house, put_json, tell
+from cyclopts import Parameter
+
+from ictus.cli.options import Data, Json, house, put_json, put_table, tell
+
+if TYPE_CHECKING:
+    from ictus.lineup import Listed
+
+COLUMNS = ("name", "version", "role", "audience", "passed", "sha256")
+Role = Literal["demo", "shadow", "challenger", "champion"]
 
 
 def register(folder: Path, *, data: Data = None, json: Json = False) -> None:
@@ -13,28 +21,53 @@ def register(folder: Path, *, data: Data = None, json: Json = False) -> None:
     Parameters
     ----------
     folder
-        With model.onnx and manifest.json.
+        With manifest.json and the ONNX files it names.
     """
     asyncio.run(_register(folder, data, json))
 
 
 def promote(
-    name: str,
+    bundle: str,
     *,
-    role: Literal["demo", "shadow", "challenger", "champion"],
+    role: Annotated[Role, Parameter(name=("--as", "--role"))],
+    audience: str = "all",
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Gives a registered model a role.
+    """Gives a model a role; whoever had the place leaves it.
 
-    Once one answers, cases that wait for it are answered.
+    A champion answers all that no challenger answers; a challenger answers its audience; a shadow is
+    asked, and nobody hears it. Once one answers, cases that wait for it are answered.
+
+    Parameters
+    ----------
+    bundle
+        A bundle's folder, or a registered model's name, or the first digits of its SHA-256.
+    audience
+        `all`, `site:NAME`, `person:UUID` or `percent:N` of all cases, drawn by their ids.
+    """
+    asyncio.run(_promote(bundle, role, audience, data, json))
+
+
+def rollback(*, data: Data = None, json: Json = False) -> None:
+    """Takes the last promotion back: the model before it answers again."""
+    asyncio.run(_rollback(data, json))
+
+
+def retire(name: str, *, reason: str = "retired", data: Data = None, json: Json = False) -> None:
+    """Takes a model's role from it.
 
     Parameters
     ----------
     name
         The model's name, or the first digits of its SHA-256.
     """
-    asyncio.run(_promote(name, role, data, json))
+    asyncio.run(_retire(name, reason, data, json))
+
+
+def list_models(*, data: Data = None, json: Json = False) -> None:
+    """The models known here, with their roles and audiences, the last changed at the end."""
+    asyncio.run(_list(data, json))
 
 
 async def _register(folder: Path, data: str | None, json: bool) -> None:
@@ -48,24 +81,54 @@ async def _register(folder: Path, data: str | None, json: bool) -> None:
     tell(f"{registered.name} {registered.version} is registered as {model}")
 
 
-async def _promote(
-    name: str,
-    role: Literal["demo", "shadow", "challenger", "champion"],
-    data: str | None,
-    json: bool,
-) -> None:
+async def _promote(bundle: str, role: Role, words: str, data: str | None, json: bool) -> None:
     from commands import models
-    from commands.ports import Missing
+    from domain.audience import audience
+    from ictus.lineup import known_model
+
+    wanted = audience(words)
+    async with house(data) as opened:
+        model = await known_model(opened, bundle)
+        await models.promote(opened.books, opened.operator(), model, role, wanted)
+    if json:
+        put_json({"model": model, "role": role, "audience": str(wanted)})
+        return
+    tell(f"{bundle} is now {role} for {wanted}")
+
+
+async def _rollback(data: str | None, json: bool) -> None:
+    from commands import models
 
     async with house(data) as opened:
-        known = await opened.models().refresh()
-        found = [
-            id_
-            for id_, model in known.items()
-            if model.registered
-            and (model.registered.name == name or model.registered.sha256.startswith(name))
-        ]
-        if not found:
-            raise Missing(f"no model `{name}`: `ictus model register FOLDER` first")
-        await models.promote(opened.books, opened.operator(), found[-1], role)
-    put_json({"model": found[-1], "role": role}) if json else tell(f"{name} is now {role}")
+        left, restored = await models.rollback(opened.books, opened.operator())
+    if json:
+        put_json({"left": left, "restored": restored})
+        return
+    tell(f"{left} left; {restored or 'nobody'} has its place")
+
+
+async def _retire(name: str, reason: str, data: str | None, json: bool) -> None:
+    from commands import models
+    from ictus.lineup import known_model
+
+    async with house(data) as opened:
+        model = await known_model(opened, name)
+        done = await models.retire(opened.books, opened.operator(), model, reason)
+    put_json({"model": model, "retired": done}) if json else tell(f"{name} has no role")
+
+
+async def _list(data: str | None, json: bool) -> None:
+    from ictus.lineup import listed
+
+    async with house(data) as opened:
+        rows = await listed(opened)
+    if json:
+        for row in rows:
+            put_json(row)
+        return
+    put_table("Models", COLUMNS, [_cells(row) for row in rows])
+
+
+def _cells(row: "Listed") -> list[str]:
+    passed = {True: "yes", False: "no", None: "not tested"}[row.passed]
+    return [row.name, row.version, row.role or "", row.audience, passed, row.sha256[:12]]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from domain.case import Case
 from ictus.demo.telegram import Message, Person, Timeout, actions_of
-from training.synth import SyntheticCase
+from training.synthetic.truth import Parcel
 from workers import taps
 
 ANSWER_SECONDS_MAX = 240.0
@@ -35,7 +35,7 @@ class Clinician:
     """`final` tells a card's last look from a placeholder; `load` reads a case from the ledger."""
 
     def __init__(self, person: Person, final: Callable[[Message], bool], load: Load) -> None:
-        self.person, self._final, self._load = person, final, load
+        self.person, self.final, self._load = person, final, load
         self._seen: set[str] = set()
 
     async def join(self, token: str) -> None:
@@ -58,10 +58,10 @@ class Clinician:
             lambda m: m.by_bot and m.id > notice.id, STEP_SECONDS_MAX * 3, "the welcome"
         )
 
-    async def send(self, case: SyntheticCase, *, single: bool) -> Sent:
-        """Sends one photo, or the case's images as an album, and waits for the answer."""
-        images = case.images[:1] if single else case.images
-        return await self.send_pictures([(one.data, one.kind) for one in images], case.cause)
+    async def send(self, case: Parcel, *, single: bool) -> Sent:
+        """Sends one photo, or the case's pictures as an album, and waits for the answer."""
+        pictures = case.pictures[:1] if single else case.pictures
+        return await self.send_pictures(pictures, case.truth.cause)
 
     async def send_pictures(self, pictures: Sequence[tuple[bytes, str]], truth: str) -> Sent:
         """Sends (bytes, photo or document) as an album, or one as what it is; waits for the answer."""
@@ -149,10 +149,10 @@ class Clinician:
         raise Timeout(f"{self.person.name} was not let in")
 
     def _is_new(self, message: Message) -> bool:
-        return message.code is not None and message.code not in self._seen and self._final(message)
+        return message.code is not None and message.code not in self._seen and self.final(message)
 
     def _final_version(self, card: Message, version: dict[str, object]) -> bool:
-        return self._final(Message(id=card.id, by_bot=True, versions=(version,)))
+        return self.final(Message(id=card.id, by_bot=True, versions=(version,)))
 
 
 def case_of(card: Message) -> UUID | None:

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from itertools import count, islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,10 +21,13 @@ from ictus.demo.page import write_page
 from ictus.demo.result import Result, measure
 from ictus.demo.stage import Stage, set_stage
 from ictus.settings import Settings
-from training.synth import SyntheticCase, case as synthetic_case
+from training.synthetic.facts import Plan as Cases
+from training.synthetic.truth import Parcel, parcel
 
 CASES_PER_CLINICIAN = 4
 START_SPACING_SECONDS = 1.2
+FIRST_SEED = 1_000_000
+"""No case that the demo plays was ever trained on: `ictus synth` begins at 0."""
 EVIDENCE_OF = {"cardioembolic": "ecg", "large-artery": "stenosis"}
 
 
@@ -99,7 +103,7 @@ async def _let_in(admin: Clinician, stranger: Clinician) -> None:
 async def _shift(
     clinician: Clinician,
     number: int,
-    plans: list[tuple[int, SyntheticCase]],
+    plans: list[tuple[int, Parcel]],
     chaos: Chaos,
     progress: Callable[[Sent], None],
 ) -> list[Sent]:
@@ -116,44 +120,37 @@ async def _shift(
     return done
 
 
-async def _follow_up(clinician: Clinician, index: int, sent: Sent, case: SyntheticCase) -> None:
+async def _follow_up(clinician: Clinician, index: int, sent: Sent, case: Parcel) -> None:
     """Some tell whether atrial fibrillation is known, some agree, every other one knows the cause."""
-    if index % 5 == 0 and case.af != "unknown":
-        await clinician.tell_af(sent, case.af)
+    if index % 5 == 0 and case.truth.af != "unknown":
+        await clinician.tell_af(sent, case.truth.af)
     if index % 3 == 0 and sent.waited_s is not None and await _is_answered(clinician, sent):
         await clinician.agree(sent)
     if index % 2 == 0:
-        await clinician.confirm(sent, EVIDENCE_OF[case.cause])
+        await clinician.confirm(sent, EVIDENCE_OF[case.truth.cause])
 
 
 async def _is_answered(clinician: Clinician, sent: Sent) -> bool:
     return any(m.code == sent.code and answers(m) for m in await clinician.person.chat())
 
 
-def _crew_size(count: int) -> int:
-    return max(1, -(-count // CASES_PER_CLINICIAN))
+def _crew_size(cases: int) -> int:
+    return max(1, -(-cases // CASES_PER_CLINICIAN))
 
 
-def _cases(plan: Plan) -> list[tuple[int, SyntheticCase]]:
+def _cases(plan: Plan) -> list[tuple[int, Parcel]]:
     """(index, case): from the seed; all have at least two images, so that each can be an album."""
-    made: list[tuple[int, SyntheticCase]] = []
-    seed = plan.seed * 100_000
-    while len(made) < plan.cases:
-        case = synthetic_case(seed)
-        seed += 1
-        if len(case.images) > 1:
-            made.append((len(made), case))
-    return made
+    drawn = (parcel(Cases(seed=FIRST_SEED + plan.seed), number) for number in count())
+    albums = (case for case in drawn if len(case.pictures) > 1)
+    return list(enumerate(islice(albums, plan.cases)))
 
 
 def _progress(total: int) -> Callable[[Sent], None]:
-    count = 0
+    numbers = count(1)
 
     def tell_one(sent: Sent) -> None:
-        nonlocal count
-        count += 1
         waited = f"{sent.waited_s:.1f} s" if sent.waited_s is not None else "no answer"
-        tell(f"{count:>3}/{total}  {sent.code or '?'}  {sent.photos} images  {waited}")
+        tell(f"{next(numbers):>3}/{total}  {sent.code or '?'}  {sent.photos} images  {waited}")
 
     return tell_one
 

@@ -53,20 +53,23 @@ def test_a_test_is_noted_once_and_a_later_one_stands() -> None:
 def test_only_who_passed_answers() -> None:
     for model in (after(registered()), after(registered(), report(True), report(False))):
         with pytest.raises(NotPassed):
-            promote(model, "champion", "site")
+            promote(model, Promoted("champion"), "site")
     passed = after(registered(), report(False), report(True))
-    assert promote(passed, "champion", "site") == [Promoted("champion")]
+    assert promote(passed, Promoted("champion"), "site") == [Promoted("champion")]
     assert after(registered(), report(True), Promoted("champion")).serves
-    assert promote(after(registered(), report(True), Promoted("shadow")), "shadow", "site") == []
+    assert (
+        promote(after(registered(), report(True), Promoted("shadow")), Promoted("shadow"), "site")
+        == []
+    )
 
 
 def test_a_synthetic_model_is_for_the_demo_and_the_demo_for_it() -> None:
     model = after(registered(synthetic=True), report(True))
-    assert promote(model, "demo", "demo") == [Promoted("demo")]
+    assert promote(model, Promoted("demo"), "demo") == [Promoted("demo")]
     with pytest.raises(NotHere):
-        promote(model, "demo", "site")
+        promote(model, Promoted("demo"), "site")
     with pytest.raises(Refused, match="only be promoted to the role `demo`"):
-        promote(model, "champion", "demo")
+        promote(model, Promoted("champion"), "demo")
 
 
 def test_a_retired_model_answers_no_more() -> None:

@@ -11,7 +11,7 @@ from onnxruntime import InferenceSession
 from training.overlay_net import OverlayNet, Recipe, export
 from training.overlay_start import resume
 from training.overlays import writing
-from training.overlays.crops import faint
+from training.overlays.crops import faded
 
 WIDTHS = (4, 6, 8, 10)
 
@@ -61,6 +61,6 @@ def test_the_rate_of_learning_rises_stays_and_falls() -> None:
 def test_a_faint_line_is_a_grey_close_to_what_it_lies_on() -> None:
     line = writing.ink("tuning", default_rng(1))
     place = np.full((*line.coverage.shape, 3), 120, np.uint8)
-    greys = {faint(line, place, default_rng(seed)).colour for seed in range(40)}
+    greys = {faded(line, place, (9, 45), default_rng(seed)).colour for seed in range(40)}
     assert all(9 <= abs(level - 120) <= 45 for colour in greys for level in colour)
     assert {level > 120 for level, *_ in greys} == {True, False}

@@ -17,7 +17,9 @@ from ictus.settings import Settings
 from tests.givens import Given
 from tests.workers.reacting import Now
 from training.synth import case as synthetic
+from workers.inference.images import Images
 from workers.inference.schedule import DUE_ROOT
+from workers.inference.shelf import Shelf
 from workers.inference.worker import Inference
 from workers.ingest.outcome import Ingested
 from workers.ingest.pipeline import process
@@ -32,7 +34,9 @@ class World:
         self.blobs = MemoryBlobs()
         self.given = Given(self.books.ledger)
         self.settings = Settings()
-        self.inference = Inference(self.books, self.blobs, cache)
+        self.inference = Inference(
+            self.books, Shelf(self.blobs, cache), Images(self.blobs, self.books.vault)
+        )
 
     def operator(self) -> object:
         return from_outside(self.books, uuid4(), "system", "test")

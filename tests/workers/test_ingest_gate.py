@@ -14,7 +14,8 @@ from domain.case import Reason
 from domain.model import TASK
 from domain.stroke import MODALITIES as DECLARED, Modality
 from training.contrasts import CONTRASTS, drawn
-from training.gate import heads, pages, paper
+from training.gate import calibration, heads, pages, paper
+from training.gate.rounds import ROUNDS
 from training.gate.strangers import KINDS
 from training.gate.unseen import FAR, NEAR
 from training.screen import screenshot
@@ -94,6 +95,19 @@ def test_strangers_of_kinds_never_seen_are_refused(kind: str) -> None:
     assert outcome.outcome == "quarantined"
 
 
+@pytest.mark.parametrize("kind", [*calibration.FAR, *calibration.NEAR])
+def test_strangers_that_its_limits_were_set_on_are_refused(kind: str) -> None:
+    draw = (calibration.FAR | calibration.NEAR)[kind]
+    assert isinstance(seen(draw(700, default_rng(len(kind)))), Refused)
+
+
+def test_round_things_are_learnt_as_strangers() -> None:
+    for kind, draw in ROUNDS.items():
+        picture = draw(200, default_rng(1))
+        assert picture.shape == (200, 200, 3), kind
+        assert heads.stranger(picture, default_rng(2)).shape == (96, 96)
+
+
 def test_what_is_shaped_like_a_head_but_is_none_is_not_recognised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -104,7 +118,7 @@ def test_what_is_shaped_like_a_head_but_is_none_is_not_recognised(
 def test_strangeness_alone_is_enough_to_be_nothing() -> None:
     chances = np.array([0.99, *[0.0017] * 6], np.float32)
     assert recognise.named(chances, 0.9) == "mri-dwi"
-    assert recognise.named(chances, 1.1) is None
+    assert recognise.named(chances, 1.2) is None
 
 
 def test_a_head_of_no_certain_sequence_is_mri() -> None:
@@ -172,7 +186,8 @@ def test_earlier_profiles_are_still_known_by_their_names() -> None:
 
 
 def test_what_trains_and_what_is_scored_share_no_kind() -> None:
-    assert not set(KINDS) & {*FAR, *NEAR}
+    parts = [{*KINDS, *ROUNDS}, {*calibration.FAR, *calibration.NEAR}, {*FAR, *NEAR}]
+    assert len(set.union(*parts)) == sum(map(len, parts))
     assert not {*pages.FILMS["tuning"]} & {*pages.FILMS["test"]}
     assert not {*paper.PAPERS["tuning"]} & {*paper.PAPERS["test"]}
 

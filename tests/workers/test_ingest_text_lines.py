@@ -53,6 +53,22 @@ def test_faint_ink_alone_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not found(monkeypatch, letters([120, 132, 144], -4)).any()
 
 
+def test_a_line_whose_end_fades_is_blanked_beyond_it_and_another_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = letters([60, 70, 80, 90], 5)
+    fading = found(monkeypatch, begin, letters([100, 110], -2))
+    beyond = np.s_[LINE_ROW + 4 : LINE_ROW + 6, 122:140]
+    assert fading[beyond].all()
+    assert not fading[:, :55].any()
+    assert not found(monkeypatch, begin)[beyond].any()
+
+
+def test_a_spot_does_not_fade_like_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    spot = letters([120, 126], 1)
+    assert (found(monkeypatch, spot) == (spot > 0)).all()
+
+
 def test_a_corridor_slants_as_its_line_does() -> None:
     ink = np.zeros((200, 300), np.uint8)
     cv2.line(ink, (100, 100), (160, 106), 1, 8)

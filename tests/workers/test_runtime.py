@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.serving.onnx_files import MODELS, images
-from workers.inference.runtime import CPU, CUDA, Graph, chosen, fingerprint
+from workers.inference.runtime import CPU, CUDA, Graph, chosen
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,7 @@ def test_a_gpu_goes_first_and_the_cpu_is_always_there(
 
 
 def test_what_ran_is_told() -> None:
-    graph = Graph(MODELS["small"]())
-    assert graph.providers == (CPU,)
-    assert fingerprint(graph.providers).endswith(CPU)
+    assert Graph(MODELS["small"]()).providers == (CPU,)
 
 
 def test_a_batch_says_bit_for_bit_what_each_alone_says() -> None:

@@ -9,19 +9,32 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from training.contrasts import CONTRASTS, drawn
+from training.gate.rounds import ROUNDS
 from training.gate.strangers import KINDS
 from training.overlays import camera
 from training.overlays.anatomy import enclosed, enlarged, structural
 from workers.ingest import anatomy
-from workers.ingest.recognise import ANY_MRI, SEQUENCES
+from workers.ingest.recognise import ANY_MRI, SEQUENCES, tissue
 from workers.pixels import Gray, tile
 
 SIDES_PX: Final = (130, 340)
-STRANGER_PX: Final = 256
+STRANGER_SIDES_PX: Final = (190, 420)
 FOUND_SHARE: Final = 0.3
 """Of pictures in which ingest's own finder draws the outline, where it finds one."""
 
-STRANGERS_SHARE: Final = 0.4
+ROUND_FOUND_SHARE: Final = 0.75
+"""The same of round things, which it does find."""
+
+SCREENED_SHARE: Final = 0.4
+"""Of strangers, those that came by a phone or a messenger."""
+
+TISSUE_SHARE: Final = 0.25
+"""Of strangers, those of which the brighter part alone is asked about, as ingest does."""
+
+STRANGERS_SHARE: Final = 0.45
+ROUNDS_SHARE: Final = 0.6
+"""Of strangers."""
+
 STRUCTURAL_SHARE: Final = 0.1
 """Of heads that only look like heads: a net that knows one phantom would know nothing else."""
 
@@ -32,12 +45,19 @@ def labelled(rng: Generator) -> Labelled:
     """A tile, SIDE x SIDE in [0, 1], and its place in SEQUENCES, or ANY_MRI."""
     draw = rng.random()
     if draw < STRANGERS_SHARE:
-        kind = str(rng.choice(list(KINDS)))
-        return stranger(KINDS[kind](STRANGER_PX, rng), rng), SEQUENCES.index("other")
+        return any_stranger(rng), SEQUENCES.index("other")
     if draw < STRANGERS_SHARE + STRUCTURAL_SHARE:
         return head(structural(int(rng.integers(*SIDES_PX)), rng), rng), ANY_MRI
     modality = list(CONTRASTS)[rng.integers(len(CONTRASTS))]
     return head(windowed(drawn(modality, rng), rng), rng), SEQUENCES.index(modality)
+
+
+def any_stranger(rng: Generator) -> NDArray[np.float32]:
+    """The tile of a picture of some kind."""
+    is_round = rng.random() < ROUNDS_SHARE
+    kinds = ROUNDS if is_round else KINDS
+    picture = kinds[str(rng.choice(list(kinds)))](int(rng.integers(*STRANGER_SIDES_PX)), rng)
+    return stranger(picture, rng, ROUND_FOUND_SHARE if is_round else FOUND_SHARE)
 
 
 def windowed(level: NDArray[np.float32], rng: Generator) -> Gray:
@@ -115,15 +135,20 @@ def written_over(mask: Gray, rng: Generator) -> None:
         line[line > 0] = 2
 
 
-def stranger(picture: NDArray[np.uint8], rng: Generator) -> NDArray[np.float32]:
+def stranger(
+    picture: NDArray[np.uint8], rng: Generator, found_share: float = FOUND_SHARE
+) -> NDArray[np.float32]:
     """The tile of a part of a picture, cut out as round as a head."""
     canvas = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
     if rng.random() < 0.06:
         canvas = np.asarray(255 - canvas, np.uint8)
-    mask = finder(canvas) if rng.random() < FOUND_SHARE else None
+    if rng.random() < SCREENED_SHARE:
+        canvas = photographed(canvas, rng)
+    mask = finder(canvas) if rng.random() < found_share else None
     if mask is None:
         mask = rounded(len(canvas), rng)
-    return cut_out(np.where(mask > 0, np.maximum(canvas, 1), 0).astype(np.uint8), mask)
+    kept = np.where(mask > 0, np.maximum(canvas, 1), 0).astype(np.uint8)
+    return cut_out(kept, mask, rng.random() < TISSUE_SHARE)
 
 
 def rounded(side: int, rng: Generator) -> Gray:
@@ -136,10 +161,12 @@ def rounded(side: int, rng: Generator) -> Gray:
     return np.asarray(cv2.ellipse(blank, (int(x), int(y)), axes, turn, 0, 360, 1, -1), np.uint8)
 
 
-def cut_out(kept: Gray, mask: Gray) -> NDArray[np.float32]:
-    """The tile of what the mask's box holds."""
+def cut_out(kept: Gray, mask: Gray, tissue_only: bool = False) -> NDArray[np.float32]:
+    """The tile of what the mask's box holds, or of what is brighter than air in it."""
     x, y, w, h = anatomy.box_of(np.asarray(mask > 0, np.uint8))
-    return tile(kept[y : y + h, x : x + w]) if w and h else tile(kept)
+    part = kept[y : y + h, x : x + w] if w and h else kept
+    inner = tissue(part) if tissue_only and (part > 1).any() else part
+    return tile(inner if inner.size else part)
 
 
 def many(count: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -140,6 +140,22 @@ def coin(side_px: int, rng: Generator) -> Picture:
     return softened(lit(canvas, rng), rng, 2)
 
 
+def lamp(side_px: int, rng: Generator) -> Picture:
+    """A lit globe of frosted glass in a dark room, on a stem or a chain."""
+    canvas, s = sheet(side_px, rng.uniform(5, 60), rng, 10), side_px
+    x, y = somewhere(s, rng, 0.43)
+    size = rng.uniform(0.24, 0.38) * s
+    stem = (x, 0) if rng.random() < 0.5 else (x, s)
+    cv2.line(canvas, (x, y), stem, (int(rng.integers(20, 160)),) * 3, max(2, s // 60))
+    glass = (int(rng.integers(150, 230)),) * 3
+    disc(canvas, (x, y), (size * rng.uniform(0.85, 1.1), size), glass)
+    glow = (x + int(rng.normal(0, 0.1 * size)), y + int(rng.normal(0, 0.15 * size)))
+    disc(canvas, glow, (0.4 * size, 0.45 * size), (255, 250, 235))
+    soft = cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.01, 0.06) * s)
+    mixed = cv2.addWeighted(canvas, 0.5, soft, 0.5, 0)
+    return softened(np.asarray(mixed, np.uint8), rng, 2)
+
+
 def flower(side_px: int, rng: Generator) -> Picture:
     """Petals around a middle, on leaves."""
     y, x = np.mgrid[:side_px, :side_px] / side_px - 0.5
@@ -207,6 +223,6 @@ def orange(side_px: int, rng: Generator) -> Picture:
 
 FAR: Final[dict[str, Draw]] = {
     draw.__name__: draw
-    for draw in (landscape, facade, cat, hand, spreadsheet, code, city_map, coin, flower)
+    for draw in (landscape, facade, cat, hand, spreadsheet, code, city_map, coin, flower, lamp)
 }
 NEAR: Final[dict[str, Draw]] = {draw.__name__: draw for draw in (abdomen, thigh, orange)}

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -32,15 +32,25 @@ TISSUE_SHARE_MIN: Final = 0.7
 FAINT_LEVELS: Final = (9, 45)
 """Grey levels between a faint line and what it lies on."""
 
+
+class Faint(NamedTuple):
+    """Of lines, the share that is hardly brighter or darker than what it lies on, by how many grey levels."""
+
+    share: float = 0.0
+    levels: tuple[int, int] = FAINT_LEVELS
+
+
+NONE_FAINT: Final = Faint()
+
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class Crops(IterableDataset[Sample]):
     """RGB uint8 (SIDE_PX, SIDE_PX, 3) and ink 0/1 (SIDE_PX, SIDE_PX); the same seed, the same crops."""
 
-    def __init__(self, seed: int, faint_share: float = 0.0) -> None:
+    def __init__(self, seed: int, faint: Faint = NONE_FAINT) -> None:
         self.seed = seed
-        self.faint_share = faint_share
+        self.faint = faint
 
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
@@ -52,23 +62,23 @@ class Crops(IterableDataset[Sample]):
             if len(pool) < POOL // 4 or number % 60 == 0:
                 pool.append(anatomy.head(int(rng.integers(250, 800)), rng)[0])
             if len(seen) < SEEN or number % FRESH == 0:
-                seen.append(crop(pool[rng.integers(len(pool))], rng, self.faint_share))
+                seen.append(crop(pool[rng.integers(len(pool))], rng, self.faint))
                 yield seen[-1]
             else:
                 yield seen[rng.integers(len(seen))]
 
 
-def crop(head: NDArray[np.uint8], rng: Generator, faint_share: float = 0.0) -> Sample:
+def crop(head: NDArray[np.uint8], rng: Generator, faint: Faint = NONE_FAINT) -> Sample:
     """One crop of a head at a random scale, turned or mirrored at random."""
     grey = varied(head, rng)
     side = SIDE_PX + 2 * MARGIN_PX
-    canvas = np.repeat(_window(grey, side, rng, TRIES if faint_share else 1)[..., None], 3, 2)
+    canvas = np.repeat(_window(grey, side, rng, TRIES if faint.share else 1)[..., None], 3, 2)
     truth = np.zeros(canvas.shape[:2], np.uint16)
     if rng.random() < 0.2:
         graphics(canvas, rng)
     if rng.random() > BARE_SHARE:
         for _ in range(1 + rng.poisson(LINES_MEAN)):
-            _write(canvas, truth, rng, faint_share)
+            _write(canvas, truth, rng, faint)
     kind = camera.KINDS[rng.choice(3, p=(0.3, 0.3, 0.4))]
     canvas, truth = bent(canvas, truth, kind, rng)
     received = camera.received(camera.file_of(kind, canvas, rng))
@@ -103,7 +113,7 @@ def _window(grey: NDArray[np.uint8], side: int, rng: Generator, tries: int) -> N
 
 
 def _write(
-    canvas: NDArray[np.uint8], truth: NDArray[np.uint16], rng: Generator, faint_share: float
+    canvas: NDArray[np.uint8], truth: NDArray[np.uint16], rng: Generator, faint: Faint
 ) -> None:
     """A line anywhere, cut at the borders, with air around it; not over another one."""
     line = writing.ink("tuning", rng)
@@ -113,17 +123,19 @@ def _write(
     if x < 0:
         line = cut(line, -x)
         x = 0
-    if faint_share and rng.random() < faint_share:
-        line = faint(line, canvas[y : y + height, x : x + width], rng)
+    if faint.share and rng.random() < faint.share:
+        line = faded(line, canvas[y : y + height, x : x + width], faint.levels, rng)
     if not truth[y : y + height, x : x + width].any():
         writing.blend(canvas, line, x, y)
         writing.mark(truth, line, x, y, 1)
 
 
-def faint(line: writing.Ink, place: NDArray[np.uint8], rng: Generator) -> writing.Ink:
+def faded(
+    line: writing.Ink, place: NDArray[np.uint8], levels: tuple[int, int], rng: Generator
+) -> writing.Ink:
     """The line in a grey close to that of the place it will lie on, or of a part of it."""
     under = float(np.percentile(place, rng.uniform(20, 80)))
-    grey = under + rng.choice((-1, 1, 1)) * rng.uniform(*FAINT_LEVELS)
+    grey = under + rng.choice((-1, 1, 1)) * rng.uniform(*levels)
     level = int(np.clip(grey, 0, 255))
     return structs.replace(line, colour=(level, level, level), opacity=1.0)
 

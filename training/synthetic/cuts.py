@@ -61,14 +61,15 @@ def by_truth(picture: Picture) -> Cut:
     for x, y, w, h in (text.box for text in picture.texts):
         part = kept[max(y, 0) : y + h, max(x, 0) : x + w]
         part[part > 0] = 1
-    derivative = cv2.imencode(".png", kept)[1].tobytes()
+    x, y, w, h = cv2.boundingRect(kept)
+    derivative = cv2.imencode(".png", kept[y : y + h, x : x + w])[1].tobytes()
     return Cut(
         derivative=derivative,
         sha256=sha256(derivative).hexdigest(),
-        width=kept.shape[1],
-        height=kept.shape[0],
+        width=w,
+        height=h,
         channel=picture.channel,
-        lesion=picture.truth == LESION,
+        lesion=picture.truth[y : y + h, x : x + w] == LESION,
     )
 
 

@@ -84,7 +84,10 @@ class TwoGraphs:
             "sequence": np.stack([padded(bag.sequence, size) for bag in rows]),
             "context": np.stack([bag.context for bag in rows]),
         }
-        outputs = self._head.run({name: inputs[name] for name in self._head.inputs})
+        outputs = self._head.run(
+            {name: inputs[name] for name in self._head.inputs},
+            ("probability", "attention", "pattern", "distance"),
+        )
         return [
             Told(probability, attention[: len(bag.embeddings)], pattern, float(distance))
             for bag, probability, attention, pattern, distance in zip(bags, *outputs, strict=False)

@@ -35,19 +35,20 @@ class Graph:
         """Those that took the graph, which are fewer than were asked for where one cannot start."""
         return tuple(self._session.get_providers())
 
-    def run(self, inputs: Mapping[str, Array]) -> list[Array]:
-        """The outputs in the graph's order, in the main memory."""
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = ()) -> list[Array]:
+        """The named outputs, or all in the graph's order, in the main memory."""
+        wanted = list(outputs) or self._outputs
         if CUDA in self.providers:
-            return self._run_bound(inputs)
-        found: list[Array] = self._session.run(None, dict(inputs))
+            return self._run_bound(inputs, wanted)
+        found: list[Array] = self._session.run(wanted, dict(inputs))
         return found
 
-    def _run_bound(self, inputs: Mapping[str, Array]) -> list[Array]:
+    def _run_bound(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
         """One copy to the device and one back; what is between stays there."""
         bound = self._session.io_binding()
         for name, value in inputs.items():
             bound.bind_cpu_input(name, np.ascontiguousarray(value))
-        for name in self._outputs:
+        for name in outputs:
             bound.bind_output(name, "cuda")
         self._session.run_with_iobinding(bound)
         found: list[Array] = bound.copy_outputs_to_cpu()

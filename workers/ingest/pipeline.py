@@ -100,11 +100,12 @@ SOURCE: Final = Step("source", 1, steps.told_apart)
 PAGE: Final = Step("page", 1, steps.recognised, (recognise.stamp("page"),))
 ANATOMY: Final = Step("anatomy", 1, steps.isolated)
 TEXT: Final = Step("text", 1, steps.cleared, (text.stamp("overlay"),))
-LINES: Final = Step("text", 2, steps.cleared_by_lines, tuple(map(text.stamp, text_lines.NETS)))
+LINES: Final = Step("text", 3, steps.cleared_by_lines, tuple(map(text.stamp, text_lines.NETS)))
 RESIDUAL: Final = Step("residual", 1, steps.doubted, (text.stamp("residual"),))
+DOUBT: Final = Step("residual", 2, steps.doubted_by_size, (text.stamp("residual"),))
 LIGHT: Final = Step("light", 1, steps.held_to_the_light)
 QUALITY: Final = Step("quality", 1, steps.held_to_the_gate)
-BRAIN: Final = Step("brain", 2, steps.told_by_sequence, (recognise.stamp("sequence"),))
+BRAIN: Final = Step("brain", 3, steps.told_by_sequence, (recognise.stamp("sequence"),))
 PHASH: Final = Step("phash", 1, steps.fingerprinted)
 FINGERPRINT: Final = Step("fingerprint", 1, steps.recognisable)
 PNG: Final = Step("png", 1, steps.encoded)
@@ -113,7 +114,7 @@ LOOKING: Final = {
     "ingest-1": (SOURCE, ANATOMY, QUALITY, PHASH, PNG),
     "ingest-2": (SOURCE, ANATOMY, TEXT, RESIDUAL, QUALITY, PHASH, PNG),
     "ingest-3": (
-        *(SOURCE, PAGE, ANATOMY, LIGHT, LINES, RESIDUAL, QUALITY, BRAIN),
+        *(SOURCE, PAGE, ANATOMY, LIGHT, LINES, DOUBT, QUALITY, BRAIN),
         *(PHASH, FINGERPRINT, PNG),
     ),
 }

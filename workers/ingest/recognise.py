@@ -22,7 +22,7 @@ Net = Literal["sequence", "page"]
 Page = Literal["scan", "film", "ecg", "report", "other"]
 
 SHA256: Final[dict[Net, str]] = {
-    "sequence": "3c6e8fa12ac7e8bb289aa1e140feea2619362d62229df8b229c907540941743e",
+    "sequence": "af16ac91e10f47a240a0ea1e60f5b2dbb4c088a8a7c469ddbfead1c90eb2a28a",
     "page": "05420f8f0223a00ca5f442f0407cf5a2eb306ec3ea075e4b138f2a592f983414",
 }
 
@@ -40,16 +40,17 @@ PAGE_PX: Final = 128
 PAGE_CHANCE_MIN: Final = 0.8
 """A picture is called something other than a scan from this chance on."""
 
-KNOWN_CHANCE_MIN: Final = 0.6
-"""Below, a head is neither of MRI nor of CT for certain, and so nothing."""
+KNOWN_CHANCE_MIN: Final = 0.65
+"""Below, a head is neither of MRI nor of CT for certain, so nothing; set on `training.gate.calibration`."""
 
 SEQUENCE_CHANCE_MIN: Final = 0.6
 """Below, a head is of MRI, but of no sequence for certain."""
 
-STRANGENESS_MAX: Final = 1.0
+STRANGENESS_MAX: Final = 1.1
+"""Of the distance within which training's own scans are; heads of another make are a little farther."""
 
 TISSUE_SHARE_MIN: Final = 0.5
-"""Of an outline's box; where tissue fills less, the finder took air along. Two drawn coins fill just more."""
+"""Of an outline's box; where tissue fills less, the finder took air along."""
 
 
 def page_of(rgb: NDArray[np.uint8]) -> Page:

@@ -119,6 +119,12 @@ def doubted(sheet: Sheet) -> None:
         raise Stop("text-remains")
 
 
+def doubted_by_size(sheet: Sheet) -> None:
+    """The same, of larger and fainter pieces."""
+    if text.remains(sheet.rgb, sheet.mask, sheet.text, text.LARGER_LEFT):
+        raise Stop("text-remains")
+
+
 def held_to_the_gate(sheet: Sheet) -> None:
     """Measures of the largest head; it must be readable."""
     inside, crop = cut(clear(sheet), sheet.frame), cut(sheet.gray, sheet.frame)

@@ -6,7 +6,7 @@ one blanks, the other, of another shape and seed, looks whether anything is left
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from workers.pixels import Box, Gray, heads
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Net = Literal["overlay", "residual", "finer"]
+Net = Literal["overlay", "residual", "finer", "keen"]
 Read = Callable[[NDArray[np.uint8]], Gray]
 """RGB of an area to its ink (1), half the size (rounded up)."""
 
@@ -26,6 +26,7 @@ SHA256: Final[dict[Net, str]] = {
     "overlay": "ac07b5bc20c9250051e2fc2dbb9c0053c02ae6f11e6ffd897cbc68fcb78c1836",
     "residual": "356c75896a8e1c0e143368d1a2b6ccabee6b3b4cbc5dacc9bda9dfb7bca2a9c4",
     "finer": "5557192d4f6fe650ad62eaeffc7d51ca7207d6193bc9bb6935185732cea07e3c",
+    "keen": "7d81efdc58dac830011f3090e4818051bc8e492c3783be3e4161c3a8d5e741cc",
 }
 
 STRIDE: Final = 16
@@ -51,9 +52,17 @@ END_SHARE: Final = 0.5
 LINE_PX_MAX: Final = 40
 """A line is blanked for this share of its height, so bounded, beyond either end."""
 
-LEFT_LOGIT_MIN: Final = 0.0
-LEFT_PX_MIN: Final = 30
-"""The second net speaks up from so much certain ink in one piece (at half size)."""
+
+class Left(NamedTuple):
+    """The second net speaks up from so much certain ink in one piece (at half size)."""
+
+    logit: float
+    px: int
+
+
+LEFT: Final = Left(0.0, 30)
+LARGER_LEFT: Final = Left(-2.0, 60)
+"""Where more was blanked before: on drawn pictures it doubts fewer and finds as many lines."""
 
 
 def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
@@ -61,16 +70,16 @@ def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
     return on_heads(rgb, mask, letters)
 
 
-def on_heads(rgb: NDArray[np.uint8], mask: Gray, read: Read) -> Gray:
+def on_heads(rgb: NDArray[np.uint8], mask: Gray, read: Read, context_px: int = CONTEXT_PX) -> Gray:
     """The same by any way to find ink."""
     found = np.zeros(mask.shape, np.uint8)
-    for x, y, w, h in widened(mask):
+    for x, y, w, h in widened(mask, context_px):
         place = found[y : y + h, x : x + w]
         place |= covered(ink(rgb[y : y + h, x : x + w], max(rgb.shape), read))
     return np.asarray(found & mask, np.uint8)
 
 
-def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
+def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray, least: Left = LEFT) -> bool:
     """Whether the second net sees text on the heads beside what was `found` and blanked."""
     left = np.where((found > 0)[..., None], np.uint8(0), rgb)
     clear = mask & (1 - found)
@@ -78,19 +87,19 @@ def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
         logits = seen("residual", left[y : y + h, x : x + w])
         size = (logits.shape[1], logits.shape[0])
         where = cv2.resize(clear[y : y + h, x : x + w], size, interpolation=cv2.INTER_NEAREST)
-        certain = ((logits >= LEFT_LOGIT_MIN) & (where > 0)).astype(np.uint8)
-        if largest_piece(certain) >= LEFT_PX_MIN:
+        certain = ((logits >= least.logit) & (where > 0)).astype(np.uint8)
+        if largest_piece(certain) >= least.px:
             return True
     return False
 
 
-def widened(mask: Gray) -> list[Box]:
+def widened(mask: Gray, by_px: int = CONTEXT_PX) -> list[Box]:
     """The heads' boxes with some surroundings."""
     height, width = mask.shape
     boxes = []
     for x, y, w, h in heads(mask):
-        left, top = max(0, x - CONTEXT_PX), max(0, y - CONTEXT_PX)
-        right, bottom = min(width, x + w + CONTEXT_PX), min(height, y + h + CONTEXT_PX)
+        left, top = max(0, x - by_px), max(0, y - by_px)
+        right, bottom = min(width, x + w + by_px), min(height, y + h + by_px)
         boxes.append((left, top, right - left, bottom - top))
     return boxes
 

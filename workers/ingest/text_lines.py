@@ -1,4 +1,5 @@
-"""Finds text on the anatomy by lines: letters that are certain, then fainter ones along their line.
+"""Finds text on the anatomy by lines: letters that are certain, then fainter ones along their line, then
+what may follow unseen where the letters at a line's end fade into what they lie on.
 
 The second version of `text.find`.
 """
@@ -12,10 +13,16 @@ from numpy.typing import NDArray
 from workers.ingest import text
 from workers.pixels import Gray
 
-NETS: Final[tuple[text.Net, ...]] = ("overlay", "finer")
-"""The second was trained on from the first, on faint lines above all."""
+NETS: Final[tuple[text.Net, ...]] = ("overlay", "keen")
+"""The second was trained on from the first by way of `finer`, on faint lines above all."""
 
-FAINT_LOGIT_MIN: Final = -5.0
+CONTEXT_PX: Final = 32
+"""Of the surroundings of a head that the nets see: a letter half on the head is seen whole."""
+
+INK_LOGIT_MIN: Final = -2.0
+"""A pixel counts as ink from this logit on."""
+
+FAINT_LOGIT_MIN: Final = -4.0
 """A pixel from this logit on is ink if it lies in the corridor of a line."""
 
 FAINT_PX: Final = 4
@@ -34,26 +41,40 @@ SLANT_FROM: Final = 2.0
 
 ROUNDS_MAX: Final = 3
 
+SURE_LOGIT: Final = 2.0
+FADING_PERCENTILE: Final = 95
+"""The end of a line fades if so many in a hundred of its last letter's pixels are below that logit."""
+
+TAIL: Final = 3.0
+"""A line that fades is blanked for so many of its heights beyond its end."""
+
+TAIL_HEIGHT: Final = 0.6
+"""Of the line's own; what is blanked is widened again."""
+
+LINE_FROM: Final = 2.5
+LINE_LOGIT_MIN: Final = 1.0
+"""What is longer than so many of its heights, and certain somewhere, is a line that may fade."""
+
 Rectangle = tuple[tuple[float, float], tuple[float, float], float]
 """Centre, sides, and degrees by which it is turned."""
 
 
 def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
     """Mask (1) of text on the heads of `mask`, height x width, widened to hide it all."""
-    return text.on_heads(rgb, mask, followed)
+    return text.on_heads(rgb, mask, followed, CONTEXT_PX)
 
 
 def followed(area: NDArray[np.uint8]) -> Gray:
-    """Ink (1) at half the area's size: certain letters and what follows from them."""
+    """Ink (1) at half the area's size: certain letters, what follows from them, and what may follow."""
     logits = agreed(area)
-    ink = text.pieces(logits >= text.INK_LOGIT_MIN, text.SPECK_PX)
+    ink = text.pieces(logits >= INK_LOGIT_MIN, text.SPECK_PX)
     faint = text.pieces(logits >= FAINT_LOGIT_MIN, FAINT_PX)
     for _ in range(ROUNDS_MAX):
         longer = ink | (faint & corridors(ink))
         if (longer == ink).all():
             break
         ink = longer
-    return ink
+    return ink | tails(ink, logits)
 
 
 def agreed(area: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -64,12 +85,17 @@ def agreed(area: NDArray[np.uint8]) -> NDArray[np.float32]:
 def corridors(ink: Gray) -> Gray:
     """Where the letters of lines that begin with `ink` would lie."""
     where = np.zeros_like(ink)
-    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, GAP_PX), np.uint8))
-    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    for contour in contours:
-        corners = cv2.boxPoints(corridor(np.asarray(contour, np.int32)))
+    for contour in lines(ink):
+        corners = cv2.boxPoints(corridor(contour))
         cv2.fillConvexPoly(where, np.round(corners).astype(np.int32), 1)
     return where
+
+
+def lines(ink: Gray) -> list[NDArray[np.int32]]:
+    """Outlines of lines of ink."""
+    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, GAP_PX), np.uint8))
+    contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [np.asarray(contour, np.int32) for contour in contours]
 
 
 def corridor(contour: NDArray[np.int32]) -> Rectangle:
@@ -88,3 +114,44 @@ def slanted(contour: NDArray[np.int32]) -> Rectangle:
         return (centre[0], centre[1]), (width, height), turn
     x, y, wide, high = cv2.boundingRect(contour)
     return (x + wide / 2, y + high / 2), (max(wide, high), high), 0.0
+
+
+def tails(ink: Gray, logits: NDArray[np.float32]) -> Gray:
+    """Where lines of `ink` may go on beyond ends that fade."""
+    where = np.zeros_like(ink)
+    for contour in lines(ink):
+        line = slanted(contour)
+        if may_fade(line, contour, logits):
+            for way in (-1, 1):
+                if fades(logits, at_end(line, way, -1.0, 0.3, 1.0)):
+                    tail = at_end(line, way, 0.0, TAIL, TAIL_HEIGHT)
+                    cv2.fillConvexPoly(where, tail, 1)
+    return where
+
+
+def may_fade(line: Rectangle, contour: NDArray[np.int32], logits: NDArray[np.float32]) -> bool:
+    """Whether it is a line, of which anything is certain."""
+    x, y, w, h = cv2.boundingRect(contour)
+    certain = logits[y : y + h, x : x + w].max() >= LINE_LOGIT_MIN
+    return bool(certain and max(line[1]) >= LINE_FROM * min(line[1]))
+
+
+def fades(logits: NDArray[np.float32], corners: NDArray[np.int32]) -> bool:
+    """Whether hardly a letter between these corners is sure."""
+    zone = np.zeros(logits.shape, np.uint8)
+    cv2.fillConvexPoly(zone, corners, 1)
+    seen = logits[zone > 0]
+    return bool(seen.size and np.percentile(seen, FADING_PERCENTILE) < SURE_LOGIT)
+
+
+def at_end(line: Rectangle, way: int, start: float, stop: float, high: float) -> NDArray[np.int32]:
+    """Corners of a part of a line's course: from and to, in its heights beyond one of its ends."""
+    centre, (width, height), turn = line
+    if width < height:
+        width, height, turn = height, width, turn + 90
+    along = way * np.array([np.cos(np.radians(turn)), np.sin(np.radians(turn))])
+    across = np.array([-along[1], along[0]]) * high * height / 2
+    end, step = centre + along * width / 2, min(height, LINE_PX_MAX)
+    first, last = end + along * start * step, end + along * stop * step
+    corners = [first - across, last - across, last + across, first + across]
+    return np.round(corners).astype(np.int32)

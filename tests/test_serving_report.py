@@ -1,0 +1,23 @@
+"""The page on serving says what was met, what was missed, and what was not measured."""
+
+from typing import Any
+
+from benchmarks.serving.report import BARS, page
+
+ROW = {"per_s": 1.5, "p50_ms": 2.5, "p99_ms": 3.5, "cpu_ms": 4.5}
+
+
+def shown(**figures: Any) -> str:
+    inference = dict.fromkeys((bar.name for bar in BARS), 1.1) | figures
+    return "\n".join(page(inference | {"table": {"small_ictus_c1": ROW}}, {"p50_s": 3.1}))
+
+
+def test_the_page_tells_met_from_missed() -> None:
+    said = shown(cpu_overhead_ms=1.9, small_vs_best_peer_c8=1.2)
+    assert "| 1.9 | ≤ 2.0 | met |" in said
+    assert "| 1.2 | ≥ 1.3 | missed |" in said
+    assert "| `small_ictus_c1` | 1.5 | 2.5 | 3.5 | 4.5 |" in said
+
+
+def test_a_missing_peer_was_not_measured() -> None:
+    assert shown(large_vs_best_peer_c8=None).count("not measured") == 1
