@@ -149,3 +149,16 @@ def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: 
     assert (taken.returncode, "is not empty" in taken.stderr) == (5, True)
     wrong = ictus(*asked, "--", "--model.backbone=vgg")
     assert (wrong.returncode, "vgg" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.long
+def test_two_processes_share_a_run_and_one_writes_the_bundle(dataset: Path, tmp_path: Path) -> None:
+    two = ("--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu")
+    asked = ("train", "--dataset", dataset, "--out", tmp_path / "bundle", "--json")
+
+    done = ictus(*asked, "--", *SMALL, *two)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["weights_sha256"] == read_manifest(tmp_path / "bundle").weights_sha256
+    assert told["epochs"] == 6
