@@ -8,35 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests.training import blots
+from tests.training.running import SMALL, learnt
 from training.calibration import Calibration
 from training.data import CannotTrain, CaseData
 from training.dataset import ROWS_FILE, DatasetRefused
 from training.finish import seen
 from training.spec import spec_sha256, weights_sha256
 from training.testing.run import read_report
-from training.train import Asked, Learnt, Says, Taken, learn, quiet
+from training.train import Learnt, Taken
 from workers.inference.classifier import Classifier
 from workers.inference.manifest import read_manifest
-
-SMALL = (
-    "--model.backbone=strided",
-    "--data.batch_cases=8",
-    "--trainer.max_epochs=6",
-    "--calibration.alpha_permille=200",
-    "--threads=1",
-)
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return blots.write(tmp_path_factory.mktemp("blots"))
-
-
-def learnt(dataset: Path, out: Path, *settings: str, seed: int = 3, resume: bool = False) -> Learnt:
-    with quiet():
-        done = learn(Asked(dataset, out, None, seed, resume, (*SMALL, *settings)), Says())
-    assert done
-    return done
 
 
 def weights(done: Learnt) -> str:
@@ -163,3 +149,16 @@ def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: 
     assert (taken.returncode, "is not empty" in taken.stderr) == (5, True)
     wrong = ictus(*asked, "--", "--model.backbone=vgg")
     assert (wrong.returncode, "vgg" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.long
+def test_two_processes_share_a_run_and_one_writes_the_bundle(dataset: Path, tmp_path: Path) -> None:
+    two = ("--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu")
+    asked = ("train", "--dataset", dataset, "--out", tmp_path / "bundle", "--json")
+
+    done = ictus(*asked, "--", *SMALL, *two)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["weights_sha256"] == read_manifest(tmp_path / "bundle").weights_sha256
+    assert told["epochs"] == 6
