@@ -100,6 +100,10 @@ class Clinician:
             waited_s=waited.total_seconds(),
         )
 
+    async def is_refused(self, sent: Sent) -> bool:
+        """Whether none of the case's images can be used: its card then asks for others."""
+        return sent.case_id is None or not (await self._load(sent.case_id)).usable
+
     async def tell_af(self, sent: Sent, af: str) -> None:
         await self._press_on_card(sent, lambda tap: isinstance(tap, taps.TellAf) and tap.af == af)
 

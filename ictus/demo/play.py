@@ -115,7 +115,7 @@ async def _shift(
         sent = await clinician.send(case, single=order == 0)
         progress(sent)
         done.append(sent)
-        if sent.code is not None:
+        if not await clinician.is_refused(sent):
             await _follow_up(clinician, index, sent, case)
     return done
 

@@ -81,7 +81,7 @@ def test_what_cannot_be_tested_is_said_with_its_exit_code(bundle: Path, dataset:
     nowhere = ictus("test", bundle, "--dataset", bundle)
     empty = ictus("test", bundle, "--dataset", dataset, "--split", "external")
     lax = ictus("test", bundle, "--dataset", dataset, "--acceptance", bundle / "manifest.json")
-    (bundle / "model.onnx").write_bytes(b"another")
+    (bundle / "encoder.onnx").write_bytes(b"another")
     altered = ictus("test", bundle, "--dataset", dataset)
     assert [done.returncode for done in (nowhere, empty, lax, altered)] == [4, 5, 2, 4]
     assert "both causes are needed" in empty.stderr
