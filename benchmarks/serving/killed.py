@@ -23,11 +23,13 @@ from ictus.settings import NatsSettings, PostgresSettings, Settings
 from ictus.stack import role_child
 from ictus.supervisor import Supervisor
 from ictus.wiring import House, furnish, open_house
-from training.synth import case as synthetic
+from training.synthetic.facts import Plan
+from training.synthetic.truth import parcel
 from workers.ingest.keeping import Keeping
 from workers.ingest.pipeline import PROFILE, process
 
 WORKERS = ("inference-1", "inference-2")
+FIRST_SEED = 3_000_000
 KILLS = 4
 KILL_EVERY_SECONDS = 1.5
 LOOK_SECONDS = 0.1
@@ -61,7 +63,8 @@ async def killed(number: int) -> dict[str, int]:
 
 async def _due(house: House, number: int) -> set[UUID]:
     """Cases of one image each, ingested; nobody has predicted yet."""
-    made = [image.data for seed in range(3) for image in synthetic(seed).images]
+    plan = Plan(seed=FIRST_SEED)
+    made = [data for number in range(3) for data, _ in parcel(plan, number).pictures]
     outcomes = await asyncio.to_thread(lambda: [process(data) for data in made])
     keeping = Keeping(house.books.vault, house.blobs, PROFILE)
     found = set()

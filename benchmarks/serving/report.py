@@ -55,7 +55,7 @@ python -m benchmarks.serving.report inference.json endtoend.json > docs/benchmar
 NOTE = """
 This run shared its two cores with others at work (a load of 11 and more), which stretches every figure
 and makes ratios near 1 a matter of chance: take them from a quiet machine. Processor time suffers least.
-Of ours above ONNX Runtime, half is nats-server (two syncs and a deletion per request) and a third the
+Of ours above ONNX Runtime, nearly half is nats-server, which stores, delivers and deletes, and a third the
 event loop. On processors a batch is not cheaper per image, so for a large model everybody has the same
 limit, and what is left is noise. On a GPU nothing was run.
 """

@@ -61,7 +61,7 @@ MAY_APPEND = {
     " person.access-asked person.joined person.role-granted person.consented invitation.used",
     "ingest": "case.image-ingested case.image-rejected case.image-quarantined"
     " case.near-duplicates-found",
-    "inference": "case.prediction-produced case.prediction-declined",
+    "inference": "case.prediction-produced case.prediction-declined case.shadow-predicted",
     "answer": "case.answer-composed",
     "outbox": "case.card-placed case.answer-delivered",
     "researcher": "dataset.built",

@@ -21,10 +21,11 @@ from domain.case import Case
 from domain.events import CASE, Event, Recorded, fold
 from domain.identity import Instant
 from domain.person import Role
-from ictus.models import DEMO_BUNDLE, register_bundle
+from ictus.models import register_bundle
 from ictus.roles import ROLES
 from ictus.settings import NatsSettings, PostgresSettings, Settings, TelegramSettings
 from ictus.wiring import House, furnish, open_house
+from tests.bundle1 import BUNDLE_1
 from tests.servers import NatsServer, PostgresServer
 from tests.system.people import STEP_SECONDS_MAX, Someone
 from training import synth
@@ -113,7 +114,7 @@ class Stack:
 
     async def serve(self) -> UUID:
         """From now on the shipped synthetic model answers."""
-        model, _ = await register_bundle(self.house, DEMO_BUNDLE)
+        model, _ = await register_bundle(self.house, BUNDLE_1)
         await models.promote(self.house.books, self.house.operator(), model, "demo")
         return model
 

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from domain.case import PredictionProduced
-from ictus.models import DEMO_BUNDLE
 from ictus.settings import environment
+from tests.bundle1 import BUNDLE_1
 from tests.servers import NatsServer, PostgresServer
 from tests.system.stack import Stack, images, standing
 
@@ -75,7 +75,7 @@ async def test_the_same_model_over_the_same_events_tells_the_same(
     await clinician.answer()
     await stack.settled()
     head = (await stack.house.books.ledger.head()).sequence
-    asked = ("model", "replay", DEMO_BUNDLE, "--as-of", head, "--out", tmp_path / "lines", "--json")
+    asked = ("model", "replay", BUNDLE_1, "--as-of", head, "--out", tmp_path / "lines", "--json")
 
     one, other = [json.loads((await ictus(stack, *asked)).stdout) for _ in range(2)]
 

@@ -35,9 +35,10 @@ from domain.errors import NotHere
 from domain.identity import case_code
 from ictus.embedded import prepare_nats
 from ictus.kept import free_port
-from ictus.models import DEMO_BUNDLE, register_bundle
+from ictus.models import register_bundle
 from ictus.settings import NatsSettings, Settings
 from ictus.wiring import House, furnish, open_house
+from tests.bundle1 import BUNDLE_1
 from tests.servers import NatsServer
 from tests.system.people import Someone, action, case_of, code_of, is_answer, seen, text_of, ticked
 from tests.system.stack import Stack, image, images
@@ -434,13 +435,13 @@ async def test_images_that_do_not_tell_are_not_answered_but_worked_up(
 @pytest_asyncio.fixture(loop_scope="module")
 async def cautious(stack: Stack, tmp_path: Path) -> AsyncIterator[None]:
     """A release of the shipped model that is never sure enough answers for a while."""
-    manifest = (DEMO_BUNDLE / "manifest.json").read_text()
+    manifest = (BUNDLE_1 / "manifest.json").read_text()
     assert '"abstain_below": ' in manifest
     (tmp_path / "manifest.json").write_text(
         manifest.replace('"abstain_below": ', '"abstain_below": 100')
     )
-    (tmp_path / "model.onnx").write_bytes((DEMO_BUNDLE / "model.onnx").read_bytes())
-    report = read_report(DEMO_BUNDLE)
+    (tmp_path / "model.onnx").write_bytes((BUNDLE_1 / "model.onnx").read_bytes())
+    report = read_report(BUNDLE_1)
     assert report
     own = sha256((tmp_path / "manifest.json").read_bytes()).hexdigest()
     write_report(replace(report, manifest_sha256=own), tmp_path)
@@ -532,7 +533,7 @@ async def test_the_synthetic_model_refuses_to_serve_real_patients(tmp_path: Path
     try:
         async with open_house(settings, "site") as house:
             await furnish(house)
-            model, _ = await register_bundle(house, DEMO_BUNDLE)
+            model, _ = await register_bundle(house, BUNDLE_1)
 
             with pytest.raises(NotHere):
                 await models.promote(house.books, house.operator(), model, "demo")

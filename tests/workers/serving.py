@@ -23,8 +23,9 @@ from domain.case import Case
 from domain.events import MODEL, Request
 from domain.identity import part
 from domain.model import ModelRole
-from ictus.models import DEMO_BUNDLE, register_bundle
+from ictus.models import register_bundle
 from ictus.settings import Settings
+from tests.bundle1 import BUNDLE_1
 from tests.givens import Given
 from tests.workers.reacting import Now
 from training.synth import case as synthetic
@@ -117,10 +118,10 @@ class House:
 
 def released(folder: Path, version: str, synthetic: bool) -> None:
     """Writes the shipped bundle as another version, with its report."""
-    shutil.copytree(DEMO_BUNDLE, folder)
+    shutil.copytree(BUNDLE_1, folder)
     manifest = json.decode((folder / "manifest.json").read_bytes())
     data = json.encode(manifest | {"version": version, "synthetic": synthetic})
     (folder / "manifest.json").write_bytes(data)
-    report = read_report(DEMO_BUNDLE)
+    report = read_report(BUNDLE_1)
     assert report
     write_report(replace(report, manifest_sha256=sha256(data).hexdigest()), folder)

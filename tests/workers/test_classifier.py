@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from ictus.models import DEMO_BUNDLE
+from tests.bundle1 import BUNDLE_1
 from training.synth import SyntheticCase, case
 from workers.inference.classifier import Classifier, NothingToSee
 from workers.inference.context import Context
@@ -31,7 +32,7 @@ def derivatives(made: SyntheticCase) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return Classifier.load(DEMO_BUNDLE)
+    return Classifier.load(BUNDLE_1)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def unseen() -> list[tuple[SyntheticCase, list[bytes]]]:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(DEMO_BUNDLE, tmp_path / "bundle"))
+    return Path(shutil.copytree(BUNDLE_1, tmp_path / "bundle"))
 
 
 def test_unseen_synthetic_cases_are_told_apart(

@@ -12,8 +12,9 @@ from commands.transact import Books, from_outside
 from domain.case import PredictionDeclined, PredictionProduced
 from domain.identity import part
 from domain.stroke import Modality
-from ictus.models import DEMO_BUNDLE, register_bundle
+from ictus.models import register_bundle
 from ictus.settings import Settings
+from tests.bundle1 import BUNDLE_1
 from tests.givens import Given
 from tests.workers.reacting import Now
 from training.synth import case as synthetic
@@ -42,7 +43,7 @@ class World:
         return from_outside(self.books, uuid4(), "system", "test")
 
     async def serve(self) -> None:
-        model, _ = await register_bundle(self, DEMO_BUNDLE)
+        model, _ = await register_bundle(self, BUNDLE_1)
         await models.promote(self.books, self.operator(), model, "demo")
 
     async def a_case(self, *sequences: Modality) -> UUID:

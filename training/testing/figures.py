@@ -62,7 +62,7 @@ def measured(
         **_discrimination(table, drawn),
         **_calibration(table),
         **_answers(table),
-        **_worst(found, measures.auroc(table.positive, table.score)),
+        **_worst(found, slices.slice_of(cases, truths)),
         **{f"moved_by_{name}": _ninety_five(by) for name, by in moved.items()},
         **_of_made_up(cases, truths),
         "pointing": _mean([float(each.hit) for each in pointed]),
@@ -166,11 +166,11 @@ def _answers(table: Table) -> dict[str, Figure]:
     }
 
 
-def _worst(found: Sequence[Slice], auroc: float) -> dict[str, Figure]:
-    worst = slices.worst(found)
-    if worst is None or worst.auroc is None:
+def _worst(found: Sequence[Slice], whole: Slice) -> dict[str, Figure]:
+    worst = slices.worst(found, whole)
+    if worst is None:
         return {"worst_slice_auroc": None, "worst_slice_gap": None}
-    return {"worst_slice_auroc": worst.auroc, "worst_slice_gap": max(0.0, auroc - worst.auroc)}
+    return {"worst_slice_auroc": worst.auroc, "worst_slice_gap": worst.below(whole)}
 
 
 def _of_made_up(cases: Sequence[Judged], truths: dict[str, Truth]) -> dict[str, Figure]:

@@ -44,7 +44,7 @@ def page_html(report: Report) -> str:
 </div>
 <h2>Slices</h2>
 {_bars(report.slices, report.figures["auroc"])}
-{_table(("slice", "", "cases", "cardioembolic", "AUROC"), map(_slice, report.slices))}
+{_table(("slice", "", "cases", "cardioembolic", "AUROC", "best"), map(_slice, report.slices))}
 <h2>All figures</h2>
 {_table(("figure", "measured"), ((name, _number(value)) for name, value in report.figures.items()))}
 <h2>On what</h2>
@@ -74,9 +74,10 @@ def _limit(verdict: Verdict) -> tuple[str, str, str, str]:
     return verdict.name, verdict.limit, _number(verdict.figure), word
 
 
-def _slice(part: Slice) -> tuple[str, str, str, str, str]:
+def _slice(part: Slice) -> tuple[str, ...]:
     shown = "too few" if part.auroc is None else f"{part.auroc:.3f}"
-    return part.by, part.name, str(part.cases), str(part.positive), shown
+    best = "" if part.best is None else f"{part.best:.3f}"
+    return part.by, part.name, str(part.cases), str(part.positive), shown, best
 
 
 def _sources(report: Report) -> list[tuple[str, str]]:

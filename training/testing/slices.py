@@ -21,13 +21,24 @@ Named = Callable[[Judged, Truth | None], str]
 
 
 class Slice(NamedTuple):
-    """`auroc` is None for a slice that is too small."""
+    """`auroc` is None for a slice that is too small; `best`, of made-up cases, is that of who knows all
+    that depends on the cause."""
 
     by: str
     name: str
     cases: int
     positive: int
     auroc: float | None
+    best: float | None = None
+
+    def below(self, whole: "Slice") -> float:
+        """How much less is told here than of the whole, beyond what nobody could tell here."""
+        if self.auroc is None or whole.auroc is None:
+            return 0.0
+        lost = whole.auroc - self.auroc
+        if self.best is not None and whole.best is not None:
+            lost -= max(0.0, whole.best - self.best)
+        return max(0.0, lost)
 
 
 def by_channel(case: Judged, _: Truth | None) -> str:
@@ -75,16 +86,35 @@ COMPARED: Final = ("channel", "images", "site", "lesion")
 
 def slices(cases: Sequence[Judged], truths: dict[str, Truth]) -> list[Slice]:
     return [
-        _slice(by, name, part)
+        slice_of(part, truths, by, name)
         for by, named in SLICES.items()
         for name, part in sorted(_parts(cases, truths, named).items())
     ]
 
 
-def worst(found: Sequence[Slice]) -> Slice | None:
-    """The lowest AUROC among those that are compared and large enough."""
+def slice_of(
+    cases: Sequence[Judged], truths: dict[str, Truth], by: str = "", name: str = ""
+) -> Slice:
+    positive = np.array([case.positive for case in cases], bool)
+    few = min(int(positive.sum()), int((~positive).sum()))
+    scores = np.array([case.score for case in cases], float)
+    ideal = [truths[case.row.case].ceiling for case in cases if case.row.case in truths]
+    known = few >= CASES_PER_CLASS_MIN
+    best = [said for said in ideal if said is not None]
+    return Slice(
+        by=by,
+        name=name,
+        cases=len(cases),
+        positive=int(positive.sum()),
+        auroc=auroc(positive, scores) if known else None,
+        best=auroc(positive, np.array(best)) if known and len(best) == len(cases) else None,
+    )
+
+
+def worst(found: Sequence[Slice], whole: Slice) -> Slice | None:
+    """The farthest below the whole among those that are compared and large enough."""
     known = [each for each in found if each.by in COMPARED and each.auroc is not None]
-    return min(known, key=lambda each: each.auroc or 0.0, default=None)
+    return max(known, key=lambda each: each.below(whole), default=None)
 
 
 def shortcuts(cases: Sequence[Judged], truths: dict[str, Truth]) -> Iterator[tuple[str, float]]:
@@ -121,11 +151,3 @@ def _parts(
         if name := named(case, truths.get(case.row.case)):
             found[name].append(case)
     return found
-
-
-def _slice(by: str, name: str, cases: list[Judged]) -> Slice:
-    positive = np.array([case.positive for case in cases], bool)
-    few = min(int(positive.sum()), int((~positive).sum()))
-    scores = np.array([case.score for case in cases], float)
-    known = auroc(positive, scores) if few >= CASES_PER_CLASS_MIN else None
-    return Slice(by, name, len(cases), int(positive.sum()), known)

@@ -14,6 +14,7 @@ from training.testing.acceptance import (
     read_acceptance,
     verdicts,
 )
+from training.testing.slices import Slice
 
 
 def fair(rng: np.random.Generator, positive: bool, number: int) -> float:
@@ -101,6 +102,14 @@ def test_a_slice_with_few_cases_says_so_and_no_more() -> None:
     [enough] = [each for each in outcome(drawn(80, fair)).slices if each.by == "channel"]
     assert (few.cases, few.auroc) == (40, None)
     assert enough.auroc is not None
+
+
+def test_a_slice_is_not_blamed_for_what_nobody_could_tell_there() -> None:
+    whole = Slice("", "", 200, 100, 0.80, 0.90)
+    assert Slice("lesion", "small", 80, 40, 0.65, 0.80).below(whole) == pytest.approx(0.05)
+    assert Slice("site", "south", 80, 40, 0.65, 0.95).below(whole) == pytest.approx(0.15)
+    assert Slice("site", "north", 80, 40, 0.85, 0.90).below(whole) == 0.0
+    assert Slice("site", "west", 80, 40, 0.65).below(whole) == pytest.approx(0.15)
 
 
 def test_what_is_not_measured_fails_only_where_it_is_required() -> None:
