@@ -59,6 +59,10 @@ class Taken(Exception):
     """Something lies where a run would write."""
 
 
+class NotConfigured(Exception):
+    """A setting names what cannot be made, such as a logger whose library is missing."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A person stopped it; what it had learnt by its last epoch is kept."""
 
@@ -179,7 +183,8 @@ def learn(asked: Asked, says: Says) -> Learnt | None:
 
 
 def configured(asked: Asked) -> RunCli:
-    """Lightning's model, data and trainer by the file and words given; SystemExit(2) for wrong ones."""
+    """Lightning's model, data and trainer by the file and words given; SystemExit(2) for wrong ones.
+    Raises NotConfigured."""
     words = [
         *([f"--config={asked.config}"] if asked.config else []),
         f"--data.dataset={asked.dataset}",
@@ -188,15 +193,18 @@ def configured(asked: Asked) -> RunCli:
         *([f"--seed_everything={asked.seed}"] if asked.seed is not None else []),
         *asked.settings,
     ]
-    return RunCli(
-        StrokeModule,
-        CaseData,
-        args=words,
-        run=False,
-        seed_everything_default=0,
-        save_config_callback=None,
-        trainer_defaults=TRAINER,
-    )
+    try:
+        return RunCli(
+            StrokeModule,
+            CaseData,
+            args=words,
+            run=False,
+            seed_everything_default=0,
+            save_config_callback=None,
+            trainer_defaults=TRAINER,
+        )
+    except ValueError as error:
+        raise NotConfigured(str(error)) from error
 
 
 def entered(asked: Asked, spec: dict[str, Any]) -> None:

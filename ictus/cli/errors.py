@@ -28,6 +28,7 @@ BY_NAME = {
     "DatasetRefused": UNVERIFIED,
     "Erased": NOT_FOUND,
     "Missing": NOT_FOUND,
+    "NotConfigured": USAGE,
     "NotConfirmed": USAGE,
     "NotSaid": USAGE,
     "NoSuchCase": NOT_FOUND,

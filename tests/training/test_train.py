@@ -149,6 +149,8 @@ def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: 
     assert (taken.returncode, "is not empty" in taken.stderr) == (5, True)
     wrong = ictus(*asked, "--", "--model.backbone=vgg")
     assert (wrong.returncode, "vgg" in wrong.stderr) == (2, True)
+    mirror = ictus(*asked, "--", "--trainer.logger=lightning.pytorch.loggers.CometLogger")
+    assert (mirror.returncode, "Requirement 'comet-ml" in mirror.stderr) == (2, True)
 
 
 @pytest.mark.long

@@ -1,0 +1,73 @@
+"""What training must reach, and must not: easy cases, labels by lot, a shortcut."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from torchmetrics.functional.classification import binary_auroc
+
+from tests.training.running import SMALL, learnt
+from training.examples import examples
+from training.finish import seen
+from training.synthetic.facts import Mode, Plan
+from training.synthetic.rows import write
+from training.train import Learnt
+
+
+def made(folder: Path, mode: Mode, cases: int) -> Path:
+    """Heads cut by the truth: the bars are about learning, not about ingest."""
+    write(Plan(mode=mode, seed=11), cases, folder, 2, lambda done, of: None, "truth")
+    return folder
+
+
+def auroc(done: Learnt) -> tuple[float, int]:
+    """On all cases that were neither learnt from nor stopped by, and how many these are."""
+    cases = [*done.data.held_out, *examples(done.data.source, "test")]
+    found = seen(done.module, cases)
+    score = found.logits[:, 0] - found.logits[:, 1]
+    return float(binary_auroc(score, (found.target == 0).int())), len(cases)
+
+
+def by_chance(cases: int) -> float:
+    """The standard error of a blind AUROC, causes even (J. Hanley, B. McNeil, Radiology 143, 1982)."""
+    return ((cases + 1) / (3 * cases**2)) ** 0.5
+
+
+def ictus(*words: object) -> subprocess.CompletedProcess[str]:
+    done = [sys.executable, "-m", "ictus", *map(str, words)]
+    return subprocess.run(done, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("cases", "epochs", "bar"),
+    [(160, 8, 0.9), pytest.param(500, 12, 0.95, marks=pytest.mark.long)],
+    ids=["small", "whole"],
+)
+def test_easy_cases_are_learnt(tmp_path: Path, cases: int, epochs: int, bar: float) -> None:
+    dataset = made(tmp_path / "easy", "easy", cases)
+    done = learnt(dataset, tmp_path / "bundle", f"--trainer.max_epochs={epochs}")
+    reached, judged = auroc(done)
+    assert judged > cases / 5
+    assert reached >= bar
+
+
+@pytest.mark.long
+def test_labels_drawn_by_lot_are_not_learnt(tmp_path: Path) -> None:
+    dataset = made(tmp_path / "null", "null", 300)
+    reached, cases = auroc(learnt(dataset, tmp_path / "bundle"))
+    assert abs(reached - 0.5) <= 2.6 * by_chance(cases)
+
+
+@pytest.mark.long
+def test_a_model_that_took_a_shortcut_does_not_pass(tmp_path: Path) -> None:
+    dataset, bundle = made(tmp_path / "shortcut", "shortcut", 500), tmp_path / "bundle"
+    trained = ictus("train", "--dataset", dataset, "--out", bundle, "--", *SMALL)
+    assert trained.returncode == 0, trained.stderr
+
+    tested = ictus("model", "test", bundle, "--dataset", dataset, "--json")
+
+    told = json.loads(tested.stdout)
+    assert (tested.returncode, told["passed"]) == (5, False)
+    assert any("a shortcut" in alarm for alarm in told["alarms"])
