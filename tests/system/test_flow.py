@@ -488,7 +488,7 @@ async def test_a_webhook_with_its_secret_does_what_polling_does(stack: Stack) ->
     await stack.stop("inbox")
     await stack.start("inbox")
     stack.clock.advance(JOIN_SECONDS_MAX + 1)
-    await clinician.photo(image(96))
+    await clinician.photo(image(97))
     other, _ = await clinician.answer(after=card.id)
 
     assert statuses == [401, 401, 401, 400]

@@ -149,7 +149,7 @@ def confined() -> Iterator[Confined]:
 def test_the_seeds_themselves_are_pictures(confined: Confined) -> None:
     outcomes = [confined.process(data) for data in SEEDS]
     refused = [one.reason for one in outcomes if isinstance(one, Refused)]
-    assert set(refused) <= {"animated", "text-remains", "text-covers-head"}
+    assert set(refused) <= {"animated", "text-remains", "text-covers-head", "not-recognised"}
     assert refused.count("animated") == 1
 
 

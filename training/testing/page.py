@@ -11,7 +11,7 @@ from training.testing.run import Report
 from training.testing.slices import Slice
 
 SIDE: Final = 240
-BAR_WIDTH, BAR_HEIGHT, NAME_WIDTH = 360, 22, 170
+BAR_WIDTH, BAR_HEIGHT, NAME_WIDTH = 360, 22, 200
 DOT_MIN, DOT_MAX = 2.0, 6.0
 
 

@@ -223,6 +223,7 @@ refused-IsWithdrawn = This case was withdrawn: nothing new comes into it.
 refused-Exhausted = This invitation was used up or has expired. Ask for a new one.
 refused-NotPassed = This model has not passed its test.
 refused-NotHere = This model must not answer here.
+refused-BadAudience = An audience is all, site:…, person:… or percent:….
 refused-Refused = This cannot be done.
 old-button = This button is too old. Open the case from /cases.
 error = Something went wrong (code { $code }). What you sent is kept; your coordinator can find it by this code.

@@ -225,6 +225,7 @@ refused-IsWithdrawn = Случай отозван: ничего нового в 
 refused-Exhausted = Приглашение использовано или истекло. Попросите новое.
 refused-NotPassed = Эта модель не прошла проверку.
 refused-NotHere = Эта модель не может отвечать здесь.
+refused-BadAudience = Аудитория — это all, site:…, person:… или percent:….
 refused-Refused = Этого сделать нельзя.
 old-button = Кнопка устарела. Откройте случай через /cases.
 error = Что-то пошло не так (код { $code }). Присланное сохранено, координатор найдёт его по этому коду.
