@@ -89,7 +89,7 @@ COMMANDS = (
         model,
         "list",
         "models:list_models",
-        "The models known here, with their roles and audiences, the last changed at the end.",
+        "The models known here: their roles, audiences and tests.",
     ),
     (dlq, "list", "dlq:list_letters", "What was set aside, line by line."),
     (dlq, "show", "dlq:show", "The whole story of a dead letter and its line."),

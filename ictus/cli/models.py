@@ -66,7 +66,7 @@ def retire(name: str, *, reason: str = "retired", data: Data = None, json: Json 
 
 
 def list_models(*, data: Data = None, json: Json = False) -> None:
-    """The models known here, with their roles and audiences, the last changed at the end."""
+    """The models known here: their roles, audiences and tests."""
     asyncio.run(_list(data, json))
 
 
