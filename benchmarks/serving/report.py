@@ -53,8 +53,8 @@ python -m benchmarks.serving.report inference.json endtoend.json > docs/benchmar
 """
 
 NOTE = """
-The servings had two cores to themselves, askers included (3 s a turn, 2 rounds); the whole way of a photo below
-was measured on a machine that others worked on (a load of 10), which stretches its seconds.
+The servings had two cores to themselves, askers included (3 s a turn, 2 rounds); the whole way of a photo
+below was measured on a machine that others worked on (a load of 10), which stretches its seconds.
 Of ours above ONNX Runtime, nearly half is nats-server, which stores, delivers and deletes, and a third the
 event loop. On processors a batch is not cheaper per image, so for a large model everybody has the same
 limit, and what is left is noise. On a GPU nothing was run.
