@@ -144,12 +144,8 @@ class OpinionGiven(Happened, frozen=True, tag="case.opinion-given.v1"):
     before_reveal: bool
 
 
-class PredictionProduced(Happened, frozen=True, tag="case.prediction-produced.v1"):
-    """`ranked` in permille, most likely first; `chosen` has one cause, or all of them when the model
-    abstains. `interval` (permille) is the 95 % interval of the first. `attention` (permille) is per
-    input. `inputs` are derivatives' SHA-256 in the order the model took them. `context` are the other
-    answers it uses, by code, and `sequences` what each input's heads were recognised as: both empty
-    for a model that uses none."""
+class Said(Happened, frozen=True):
+    """What a model says of a case; `PredictionProduced` tells the fields."""
 
     task: str
     inputs: tuple[str, ...]
@@ -164,6 +160,14 @@ class PredictionProduced(Happened, frozen=True, tag="case.prediction-produced.v1
     runtime: str
     context: dict[str, str] = field(default_factory=dict)
     sequences: tuple[tuple[Modality, ...], ...] = ()
+
+
+class PredictionProduced(Said, frozen=True, tag="case.prediction-produced.v1"):
+    """`ranked` in permille, most likely first; `chosen` has one cause, or all of them when the model
+    abstains. `interval` (permille) is the 95 % interval of the first. `attention` (permille) is per
+    input. `inputs` are derivatives' SHA-256 in the order the model took them. `context` are the other
+    answers it uses, by code, and `sequences` what each input's heads were recognised as: both empty
+    for a model that uses none."""
 
 
 class PredictionDeclined(Happened, frozen=True, tag="case.prediction-declined.v1"):
@@ -174,23 +178,10 @@ class PredictionDeclined(Happened, frozen=True, tag="case.prediction-declined.v1
     model: UUID
 
 
-class ShadowPredicted(Happened, frozen=True, tag="case.shadow-predicted.v1"):
+class ShadowPredicted(Said, frozen=True, tag="case.shadow-predicted.v1"):
     """What a model in the role `shadow` would have said: nobody is shown it, no answer follows. The
     fields are those of `prediction-produced`; of what it `declined`, nothing is ranked."""
 
-    task: str
-    inputs: tuple[str, ...]
-    af: Answer
-    ranked: tuple[tuple[Cause, int], ...]
-    chosen: tuple[Cause, ...]
-    interval: tuple[int, int]
-    attention: tuple[int, ...]
-    model: UUID
-    model_sha256: str
-    role: str
-    runtime: str
-    context: dict[str, str] = field(default_factory=dict)
-    sequences: tuple[tuple[Modality, ...], ...] = ()
     declined: Literal["", "out-of-distribution"] = ""
 
 
