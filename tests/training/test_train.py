@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.commandline import here
 from tests.training import blots
 from tests.training.running import SMALL, learnt
 from training.calibration import Calibration
@@ -114,12 +116,10 @@ def test_too_few_cases_teach_nothing(dataset: Path, tmp_path: Path) -> None:
         learnt(dataset, tmp_path / "bundle", strict)
 
 
-def ictus(*words: object) -> subprocess.CompletedProcess[str]:
-    done = [sys.executable, "-m", "ictus", *map(str, words)]
-    return subprocess.run(done, capture_output=True, text=True)
-
-
-def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: Path) -> None:
+def test_a_dataset_becomes_a_bundle_that_can_be_tested(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ictus = partial(here, capsys)
     bundle, key = tmp_path / "bundle", tmp_path / "key"
     asked = ("train", "--dataset", dataset, "--out", bundle, "--seed", 3, "--json")
 
@@ -158,7 +158,11 @@ def test_two_processes_share_a_run_and_one_writes_the_bundle(dataset: Path, tmp_
     two = ("--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu")
     asked = ("train", "--dataset", dataset, "--out", tmp_path / "bundle", "--json")
 
-    done = ictus(*asked, "--", *SMALL, *two)
+    done = subprocess.run(
+        [sys.executable, "-m", "ictus", *map(str, asked), "--", *SMALL, *two],
+        capture_output=True,
+        text=True,
+    )
 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
