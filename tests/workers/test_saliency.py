@@ -59,4 +59,4 @@ def test_what_was_cut_away_stays_cold_and_shows_no_colour(
     assert not heat[gray == 0].any()
     assert shown is not None
     assert shown.shape == (*gray.shape, 3)
-    assert (overlay(images[0], heat, 0.0) == cv2.imencode(".png", gray)[1].tobytes())
+    assert overlay(images[0], heat, 0.0) == cv2.imencode(".png", gray)[1].tobytes()
