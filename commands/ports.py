@@ -7,7 +7,7 @@ TooLarge        the source has it, but it is bigger than ictus takes
 Erased          the key was destroyed: what it sealed is gone for ever
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 from uuid import UUID
@@ -132,8 +132,15 @@ class Queue(Protocol):
         """Publishes `data` to `target` after the delay; the same `name` again replaces the former."""
         ...
 
-    def consume(self, stream: str, durable: str, subjects: Sequence[str]) -> AsyncIterator[Message]:
-        """Deliveries of a durable consumer, for ever; survives restarts of the server."""
+    def consume(
+        self,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        room: Callable[[], int] = lambda: 1,
+    ) -> AsyncIterator[Message]:
+        """Deliveries of a durable consumer, for ever; survives restarts of the server. No more are
+        on their way at once than there was `room` for when they were asked for, or one."""
         ...
 
     async def backlog(self, stream: str, durable: str) -> int:

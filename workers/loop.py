@@ -11,7 +11,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from random import uniform
 from typing import assert_never
@@ -48,6 +48,9 @@ async def run(reaction: Reaction, post: Post) -> None:
     gate = asyncio.Semaphore(CONCURRENT_MAX)
     worker = _Worker(reaction, post)
     tasks: set[asyncio.Task[None]] = set()
+    work = post.queue.consume(
+        reaction.stream, reaction.name, reaction.subjects, lambda: CONCURRENT_MAX - len(tasks)
+    )
 
     def put_down(task: asyncio.Task[None]) -> None:
         gate.release()
@@ -56,7 +59,7 @@ async def run(reaction: Reaction, post: Post) -> None:
             log.error("not settled", extra={"cause": type(task.exception()).__name__})
 
     try:
-        async for message in post.queue.consume(reaction.stream, reaction.name, reaction.subjects):
+        async for message in work:
             await gate.acquire()
             task = asyncio.create_task(worker.handle(message))
             tasks.add(task)
@@ -205,20 +208,25 @@ class _Worker:
 @asynccontextmanager
 async def in_hand(message: Message) -> AsyncIterator[None]:
     """While it waits for its turn and is at work, it is not delivered to anybody else."""
-    heartbeat = asyncio.create_task(_heartbeat(message))
+    beating: list[asyncio.Task[None]] = []
+
+    def begin() -> None:
+        beating.append(asyncio.create_task(_heartbeat(message)))
+
+    timer = asyncio.get_running_loop().call_later(HEARTBEAT_SECONDS, begin)
     try:
         yield
     finally:
-        heartbeat.cancel()
+        timer.cancel()
+        for heartbeat in beating:
+            heartbeat.cancel()
 
 
 async def _heartbeat(message: Message) -> None:
     while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        try:
+        with suppress(Unavailable):
             await message.working()
-        except Unavailable:
-            continue
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 class _Keyed:

@@ -2,7 +2,7 @@
 
 from asyncio import Event as Signal, TimerHandle, get_running_loop
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from secrets import token_bytes
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -141,7 +141,11 @@ class MemoryQueue:
         return consumer.backlog() if consumer else 0
 
     async def consume(
-        self, stream: str, durable: str, subjects: Sequence[str]
+        self,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        room: Callable[[], int] = lambda: 1,
     ) -> AsyncIterator["MemoryDelivery"]:
         log = self._logs[stream]
         consumer = self._consumers.setdefault(

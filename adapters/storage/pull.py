@@ -1,72 +1,61 @@
 """Pulls messages from a JetStream consumer by long-polling requests, until something is wrong."""
 
-from asyncio import Queue, timeout
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from msgspec import json
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
-from adapters.storage.nats_connection import must_be_connected, reaching
+from adapters.storage.wire import Wire
+from adapters.storage.wire_protocol import Frame, Sink, frame, publishing, status
 
 EXPIRES_SECONDS = 20
 HEARTBEAT_SECONDS = 1
 SILENCE_SECONDS_MAX = 2.5
 NANOSECONDS = 1_000_000_000
-HEARTBEAT = "100"
-REQUEST_OVER = frozenset({"404", "408"})
+HEARTBEAT = b"100"
+REQUEST_OVER = frozenset({b"404", b"408"})
 
 
-async def pull(client: Client, stream: str, consumer: str, batch: int) -> AsyncGenerator[Msg, None]:
+async def pull(
+    wire: Wire, stream: str, consumer: str, room: Callable[[], int]
+) -> AsyncGenerator[Frame, None]:
     """Yields messages; ends when the consumer is gone or the server is silent, so make it anew.
 
-    No more than `batch` messages wait here, and none is asked for before the last one was taken.
+    As many are asked for as there is `room` for, one at least, and none before the last one was
+    taken. Raises Unavailable.
     """
-    must_be_connected(client)
-    arrived: Queue[Msg] = Queue()
-    inbox = client.new_inbox()
-    with reaching(client):
-        subscription = await client.subscribe(inbox, cb=arrived.put)
-    owed = 0
-    try:
+    session = await wire.session()
+    with session.inbox(_whole) as inbox:
+        owed = 0
         while True:
             if not owed:
-                await _request(client, stream, consumer, batch, inbox)
-                owed = batch
-            message = await _next(arrived)
-            if message.reply:
-                owed -= 1
-                yield message
-            elif _status(message) in REQUEST_OVER:
-                owed = 0
-            elif _status(message) != HEARTBEAT:
+                owed = max(1, room())
+                session.write(_request(stream, consumer, owed, inbox.subject))
+            try:
+                arrived = await inbox.take(SILENCE_SECONDS_MAX)
+            except TimeoutError:
                 return
-    except TimeoutError:
-        return
-    finally:
-        if not (client.is_closed or client.is_draining):
-            await subscription.unsubscribe()
+            for message in arrived:
+                if message[1]:
+                    owed -= 1
+                    yield message
+                elif status(message[2]) in REQUEST_OVER:
+                    owed = 0
+                elif status(message[2]) != HEARTBEAT:
+                    return
 
 
-async def _request(client: Client, stream: str, consumer: str, batch: int, inbox: str) -> None:
+def _whole(arrived: list[Frame]) -> Sink:
+    def sink(words: list[bytes], data: bytes, begin: int, middle: int, stop: int) -> None:
+        arrived.append(frame(words, data, begin, middle, stop))
+
+    return sink
+
+
+def _request(stream: str, consumer: str, batch: int, inbox: str) -> bytes:
     wish = {
         "batch": batch,
         "expires": EXPIRES_SECONDS * NANOSECONDS,
         "idle_heartbeat": HEARTBEAT_SECONDS * NANOSECONDS,
     }
-    with reaching(client):
-        await client.publish(
-            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", json.encode(wish), reply=inbox
-        )
-
-
-async def _next(arrived: Queue[Msg]) -> Msg:
-    """Raises TimeoutError when not even a heartbeat came."""
-    if not arrived.empty():
-        return arrived.get_nowait()
-    async with timeout(SILENCE_SECONDS_MAX):
-        return await arrived.get()
-
-
-def _status(message: Msg) -> str:
-    return (message.headers or {}).get("Status", "")
+    subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+    return publishing(subject, json.encode(wish), reply=inbox)

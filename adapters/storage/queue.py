@@ -1,26 +1,31 @@
 """Queues of work, durable delays and shared notes on JetStream."""
 
 from asyncio import sleep
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from logging import getLogger
 
+from msgspec import json
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 from nats.js.errors import NotFoundError
 
 from adapters.storage.bucket import Bucket
-from adapters.storage.nats_connection import PAUSE_SECONDS, jetstream, patiently, publish, reaching
-from adapters.storage.pull import pull
+from adapters.storage.nats_connection import PAUSE_SECONDS, jetstream, patiently, reaching
+from adapters.storage.pull import NANOSECONDS, pull
 from adapters.storage.streams import BLOCKED_BUCKET, SCHEDULE_ROOT, SENT_BUCKET, token
+from adapters.storage.wire import Wire, wire_beside
+from adapters.storage.wire_protocol import Frame, encoded_headers, publishing
 from commands.ports import Unavailable
 
 ACK_WAIT_SECONDS = 15.0
 ACK_PENDING_MAX = 256
 DELIVERIES_UNLIMITED = -1
+ACK_TOKENS_SHORT = 9
+"""Of `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream sequence>…`; behind `$JS.ACK` a longer form
+names a domain and an account."""
 
 log = getLogger(__name__)
 
@@ -30,30 +35,35 @@ class JetStreamQueue:
 
     def __init__(self, client: Client, ack_wait_s: float = ACK_WAIT_SECONDS) -> None:
         self._client = client
+        self._wire = wire_beside(client)
         self._ack_wait_s = ack_wait_s
 
     async def publish(self, subject: str, data: bytes, *, message_id: str) -> None:
-        await patiently(partial(self._publish, subject, data, {Header.MSG_ID: message_id}))
+        await patiently(partial(self._publish, subject, data, {Header.MSG_ID.value: message_id}))
 
     async def schedule(self, name: str, delay_s: float, target: str, data: bytes) -> None:
         """`target` must lie in `ictus.sched.>` too; it fires with a precision of a second."""
         due = datetime.now(UTC) + timedelta(seconds=delay_s)
         when: dict[str, str] = {
-            Header.SCHEDULE: f"@at {due.isoformat(timespec='milliseconds')}",
-            Header.SCHEDULE_TARGET: target,
+            Header.SCHEDULE.value: f"@at {due.isoformat(timespec='milliseconds')}",
+            Header.SCHEDULE_TARGET.value: target,
         }
         await patiently(partial(self._publish, f"{SCHEDULE_ROOT}.{token(name)}", data, when))
 
     async def consume(
-        self, stream: str, durable: str, subjects: Sequence[str]
+        self,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        room: Callable[[], int] = lambda: 1,
     ) -> AsyncIterator["Delivery"]:
-        """Several processes with one `durable` share its work; one message at a time each."""
+        """Several processes with one `durable` share its work."""
         while True:
             try:
                 await self._make_consumer(stream, durable, subjects)
-                async with aclosing(pull(self._client, stream, durable, batch=1)) as messages:
+                async with aclosing(pull(self._wire, stream, durable, room)) as messages:
                     async for message in messages:
-                        yield Delivery(self._client, message)
+                        yield Delivery(self._wire, message)
             except Unavailable:
                 if self._client.is_closed:
                     raise
@@ -84,7 +94,7 @@ class JetStreamQueue:
         return found.data or b""
 
     async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
-        answer = await publish(self._client, subject, data, headers)
+        answer = await self._wire.publish(subject, data, encoded_headers(headers))
         if answer.error:
             raise RuntimeError(f"JetStream refuses: {answer.error.description}")
 
@@ -110,39 +120,39 @@ def consumer_config(
 
 
 class Delivery:
-    """Implements `commands.ports.Message`."""
+    """Implements `commands.ports.Message`. What it says is said again while NATS is away."""
 
-    def __init__(self, client: Client, message: Msg) -> None:
-        self._client = client
-        self._message = message
-
-    @property
-    def subject(self) -> str:
-        return self._message.subject
-
-    @property
-    def data(self) -> bytes:
-        return self._message.data
+    def __init__(self, wire: Wire, message: Frame) -> None:
+        subject, reply, _, self.data = message
+        self._wire = wire
+        self.subject, self._reply = subject.decode(), reply.decode()
 
     @property
     def sequence(self) -> int:
-        return self._message.metadata.sequence.stream
+        return int(self._tokens[3])
 
     @property
     def deliveries(self) -> int:
-        return self._message.metadata.num_delivered
+        return int(self._tokens[2])
+
+    @property
+    def _tokens(self) -> Sequence[str]:
+        """From the stream's name on."""
+        tokens = self._reply.split(".")
+        return tokens[2:] if len(tokens) == ACK_TOKENS_SHORT else tokens[4:]
 
     async def ack(self) -> None:
-        with reaching(self._client):
-            await self._message.ack()
+        await self._say(b"+ACK")
 
     async def retry(self, delay_s: float) -> None:
-        with reaching(self._client):
-            await self._message.nak(delay_s)
+        await self._say(b"-NAK " + json.encode({"delay": round(delay_s * NANOSECONDS)}))
 
     async def working(self) -> None:
-        with reaching(self._client):
-            await self._message.in_progress()
+        await self._say(b"+WPI")
+
+    async def _say(self, word: bytes) -> None:
+        session = await patiently(self._wire.session)
+        session.write(publishing(self._reply, word))
 
 
 class BucketSlots:

@@ -95,6 +95,7 @@ class Session(asyncio.Protocol):
         self._numbers = count(2)
         self._calls: dict[bytes, Call] = {}
         self._inboxes: dict[bytes, Inbox[Any]] = {}
+        self._unsent: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
         self._pings = 0
@@ -163,11 +164,19 @@ class Session(asyncio.Protocol):
         await self.ready
 
     def write(self, data: bytes) -> None:
+        """What is written in one turn of the event loop goes out together."""
+        if not self._unsent:
+            get_running_loop().call_soon(self._send)
+        self._unsent.append(data)
+
+    def _send(self) -> None:
         if self.is_open:
-            self._transport.write(data)
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
 
     async def drained(self) -> None:
         """Returns when the server keeps up with what was written."""
+        self._send()
         await self._writable.wait()
 
     async def request(self, subject: str, payload: bytes, headers: bytes = b"") -> Frame:
@@ -186,9 +195,7 @@ class Session(asyncio.Protocol):
         number = b"%d" % next(self._numbers)
         call = Call(subject, get_running_loop().create_future(), several, [])
         self._calls[number] = call
-        self._transport.write(
-            publishing(subject, payload, headers, f"{self._replies}{number.decode()}")
-        )
+        self.write(publishing(subject, payload, headers, f"{self._replies}{number.decode()}"))
         try:
             async with timeout(nats_connection.ANSWER_SECONDS_MAX):
                 return await call.done
@@ -213,6 +220,7 @@ class Session(asyncio.Protocol):
             del self._parser.sinks[sid], self._inboxes[sid]
 
     async def close(self) -> None:
+        self._send()
         self._transport.close()
         await self.closed
 

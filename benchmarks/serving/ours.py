@@ -22,6 +22,8 @@ from adapters.storage.memory import MemoryVault
 from adapters.storage.nats_connection import connect
 from adapters.storage.queue import BucketBoard, JetStreamQueue
 from adapters.storage.streams import DEAD_LETTERS
+from adapters.storage.wire import wire_beside
+from adapters.storage.wire_protocol import publishing
 from benchmarks.serving.onnx_files import SIDE, images
 from commands.ports import Blobs, Message
 from commands.transact import Books
@@ -46,13 +48,15 @@ class Answering:
     """Subjects are `<ASKED>.<asker>.<number>`; the answer goes to the same below ANSWERED."""
 
     def __init__(self, client: Client, blobs: Blobs, graph: Graph, batcher: Batcher) -> None:
-        self._client, self._blobs, self._graph, self._batcher = client, blobs, graph, batcher
+        self._wire = wire_beside(client)
+        self._blobs, self._graph, self._batcher = blobs, graph, batcher
 
     async def react(self, message: Message) -> Outcome:
         data = await self._blobs.get(message.data.decode())
         image = np.frombuffer(data, np.uint8).reshape(1, SIDE, SIDE, 3)
         scores = await self._batcher.run(self._scores, image)
-        await self._client.publish(ANSWERED + message.subject.removeprefix(ASKED), scores.tobytes())
+        subject = ANSWERED + message.subject.removeprefix(ASKED)
+        (await self._wire.session()).write(publishing(subject, scores.tobytes()))
         return Done()
 
     def _scores(self, batch: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:

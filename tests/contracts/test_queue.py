@@ -174,6 +174,23 @@ async def test_workers_with_one_name_share_the_work(queue: Queue) -> None:
     assert sorted(seen[0] + seen[1], key=int) == [b"%d" % number for number in range(20)]
 
 
+async def test_a_worker_with_room_for_several_is_sent_as_many_and_no_more(
+    nats_client: Client,
+) -> None:
+    queue = JetStreamQueue(nats_client)
+    for number in range(5):
+        await queue.publish("ictus.in.telegram.1", b"%d" % number, message_id=str(number))
+    roomy = queue.consume(INBOX, "worker", ["ictus.in.>"], lambda: 3)
+
+    async with aclosing(roomy) as mine, aclosing(deliveries(queue)) as other:
+        first = await anext(mine)
+        theirs = [await anext(other), await anext(other)]
+        rest = [await anext(mine), await anext(mine)]
+
+    assert [message.data for message in (first, *rest)] == [b"0", b"1", b"2"]
+    assert [message.data for message in theirs] == [b"3", b"4"]
+
+
 async def test_a_backlog_is_what_no_worker_has_done_yet(queue: Queue) -> None:
     assert await queue.backlog(OUTBOX, "worker") == 0
     for number in range(3):

@@ -209,7 +209,11 @@ class _DyingQueue(_Dying):
         super().__init__(inner, life, ("publish", "latest"))
 
     async def consume(
-        self, stream: str, durable: str, subjects: Sequence[str]
+        self,
+        stream: str,
+        durable: str,
+        subjects: Sequence[str],
+        room: Callable[[], int] = lambda: 1,
     ) -> AsyncIterator[Message]:
-        async for message in self._inner.consume(stream, durable, subjects):
+        async for message in self._inner.consume(stream, durable, subjects, room):
             yield _Dying(message, self._life, ("ack", "retry", "working"))  # type: ignore[misc]
