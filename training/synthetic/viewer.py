@@ -69,13 +69,14 @@ class Screen(NamedTuple):
 
 class Look(NamedTuple):
     """What one case's screens have in common; `marked`: the share of panes with an arrow or an
-    outline drawn on the head."""
+    outline drawn on the head; `gamma`: the display's curve, 1 for none."""
 
     layout: str
     who: tuple[str, ...]
     font: str
     colour: Colour
     marked: float
+    gamma: float = 1.0
 
 
 def look(number: int, layout: str, marked: float, new_centre: bool, rng: Generator) -> Look:
@@ -101,7 +102,7 @@ def screen(
         top = layout.top_px + number // per_row * (side + GAP_PX)
         left = layout.left_px + number % per_row * (wide + GAP_PX)
         area = np.s_[top : top + side, left : left + wide]
-        _put(canvas[area], truth[area], one, window, mirrored)
+        _put(canvas[area], truth[area], one, (*window, seen.gamma), mirrored)
         if rng.random() < seen.marked:
             _mark(canvas[area], truth[area], rng)
         for line in _corners(seen, technique, number, len(slices), mirrored, rng):
@@ -150,12 +151,17 @@ def _bars(canvas: Canvas, layout: Layout, seen: Look) -> list[TextBox]:
     ]
 
 
-def _put(pane: Canvas, truth: Map, one: Slice, window: tuple[float, float], mirrored: bool) -> None:
-    """The slice in the middle of its pane, enlarged as viewers do."""
+def _put(
+    pane: Canvas, truth: Map, one: Slice, window: tuple[float, float, float], mirrored: bool
+) -> None:
+    """The slice in the middle of its pane, enlarged as viewers do; `window` is black, white, gamma."""
     side, flip = pane.shape[0], slice(None, None, -1 if mirrored else 1)
-    low, high = (np.float32(level) for level in window)
+    low, high, gamma = (np.float32(level) for level in window)
     grey = ((one.level[:, flip] - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
-    large = np.maximum(cv2.resize(grey, (side, side), interpolation=cv2.INTER_CUBIC), 4)
+    curve = np.round(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+    large = np.maximum(
+        cv2.resize(cv2.LUT(grey, curve), (side, side), interpolation=cv2.INTER_CUBIC), 4
+    )
     across = np.s_[:, (pane.shape[1] - side) // 2 : (pane.shape[1] - side) // 2 + side]
     pane[across] = cv2.cvtColor(large, cv2.COLOR_GRAY2RGB)
     where = np.ascontiguousarray(one.truth[:, flip])
