@@ -40,6 +40,12 @@ def test_what_one_net_alone_takes_for_text_is_let_through(monkeypatch: pytest.Mo
     assert isinstance(outcome(monkeypatch, "ingest-3", remnant=1), Ingested)
 
 
+def test_the_second_net_is_not_asked_where_the_first_sees_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert isinstance(outcome(monkeypatch, "ingest-3", remnant=9), Ingested)
+
+
 def test_one_net_that_is_very_sure_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert outcome(monkeypatch, "ingest-3", residual=6) == DOUBTED
 
@@ -56,7 +62,7 @@ def test_a_blanked_box_alone_raises_no_doubt(size: tuple[int, int]) -> None:
     mask = anatomy.find(CANVAS)
     found = np.zeros_like(mask)
     cv2.rectangle(found, (240, 340), (240 + size[1], 340 + size[0]), (1,), cv2.FILLED)
-    assert not text.remains(CANVAS, mask, found & mask, text.DOUBTERS, text.AGREED_LEFT)
+    assert not text.agreed_to_remain(CANVAS, mask, found & mask)
 
 
 def test_a_line_that_is_left_beside_a_blanked_one_is_seen() -> None:
@@ -66,4 +72,4 @@ def test_a_line_that_is_left_beside_a_blanked_one_is_seen() -> None:
     mask = anatomy.find(canvas)
     found = np.zeros_like(mask)
     found[270:312, 170:500] = 1
-    assert text.remains(canvas, mask, found & mask, text.DOUBTERS, text.AGREED_LEFT)
+    assert text.agreed_to_remain(canvas, mask, found & mask)

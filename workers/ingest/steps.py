@@ -124,7 +124,7 @@ def doubted(sheet: Sheet) -> None:
 
 def doubted_by_two(sheet: Sheet) -> None:
     """The same by the mean of two nets, of which one knows what blanking leaves."""
-    if text.remains(sheet.rgb, sheet.mask, sheet.text, text.DOUBTERS, text.AGREED_LEFT):
+    if text.agreed_to_remain(sheet.rgb, sheet.mask, sheet.text):
         raise Stop("text-remains")
 
 

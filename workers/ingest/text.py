@@ -4,7 +4,7 @@ Small nets, made by `training.overlay_net` from drawn pictures only (their recip
 blank, others, of another shape or shown other pictures, look whether anything is left.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -61,12 +61,12 @@ class Left(NamedTuple):
     px: int
 
 
-DOUBTER: Final[tuple[Net, ...]] = ("residual",)
 LEFT: Final = Left(0.0, 30)
 
 DOUBTERS: Final[tuple[Net, ...]] = ("residual", "remnant")
 """The second was trained on what blanking leaves: it knows the edges of blanked boxes, the first does not."""
 
+HINTED: Final = Left(-4.0, 30)
 AGREED_LEFT: Final = Left(-2.0, 30)
 """Set on what tuning may use: no picture without text left is doubted, and every whole line is seen."""
 
@@ -85,24 +85,39 @@ def on_heads(rgb: NDArray[np.uint8], mask: Gray, read: Read, context_px: int = C
     return np.asarray(found & mask, np.uint8)
 
 
-def remains(
-    rgb: NDArray[np.uint8],
-    mask: Gray,
-    found: Gray,
-    nets: Sequence[Net] = DOUBTER,
-    least: Left = LEFT,
-) -> bool:
-    """Whether other nets, by their mean, see text on the heads beside what was `found` and blanked."""
+def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
+    """Whether the second net sees text on the heads beside what was `found` and blanked."""
+    looks = left_over(rgb, mask, found)
+    return any(is_left(seen("residual", area), clear, LEFT) for area, clear in looks)
+
+
+def agreed_to_remain(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
+    """The same by the mean of two nets; the other one is asked about heads that the first has doubts of."""
+    for area, clear in left_over(rgb, mask, found):
+        first = seen("residual", area)
+        if is_left(first, clear, HINTED):
+            both = (first + seen("remnant", area)) / np.float32(2)
+            if is_left(both, clear, AGREED_LEFT):
+                return True
+    return False
+
+
+def left_over(
+    rgb: NDArray[np.uint8], mask: Gray, found: Gray
+) -> Iterator[tuple[NDArray[np.uint8], Gray]]:
+    """Every head with what was found blanked, and where it is clear (1), at half its size."""
     left = np.where((found > 0)[..., None], np.uint8(0), rgb)
     clear = mask & (1 - found)
     for x, y, w, h in widened(mask):
-        logits = agreed(nets, left[y : y + h, x : x + w])
-        size = (logits.shape[1], logits.shape[0])
-        where = cv2.resize(clear[y : y + h, x : x + w], size, interpolation=cv2.INTER_NEAREST)
-        certain = ((logits >= least.logit) & (where > 0)).astype(np.uint8)
-        if largest_piece(certain) >= least.px:
-            return True
-    return False
+        half = ((w + 1) // 2, (h + 1) // 2)
+        where = cv2.resize(clear[y : y + h, x : x + w], half, interpolation=cv2.INTER_NEAREST)
+        yield left[y : y + h, x : x + w], np.asarray(where, np.uint8)
+
+
+def is_left(logits: NDArray[np.float32], clear: Gray, least: Left) -> bool:
+    """Whether so much ink lies in one piece where it is clear."""
+    certain = ((logits >= least.logit) & (clear > 0)).astype(np.uint8)
+    return largest_piece(certain) >= least.px
 
 
 def widened(mask: Gray, by_px: int = CONTEXT_PX) -> list[Box]:
@@ -176,11 +191,6 @@ def seen(net: Net, area: NDArray[np.uint8]) -> NDArray[np.float32]:
     padded = cv2.copyMakeBorder(area, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_REPLICATE)
     (logits,) = session(net).run(None, {"rgb": np.ascontiguousarray(padded)[None]})
     return np.asarray(logits[0, 0, : (height + 1) // 2, : (width + 1) // 2], np.float32)
-
-
-def agreed(nets: Sequence[Net], area: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The mean of what nets see: what one of them takes for ink by mistake, the other does not."""
-    return np.asarray(np.mean([seen(net, area) for net in nets], axis=0), np.float32)
 
 
 def stamp(net: Net) -> str:
