@@ -24,10 +24,10 @@ demo: $(VENV)/.run
 	@$(BIN)/ictus demo $(ARGS)
 
 test: check
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadfile -m "not long" $(ARGS)
 
 test-long: $(VENV)/.dev
-	@$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 from functools import cache
 
 import cv2
@@ -13,7 +14,15 @@ EDITS_MAX = 2
 """So many wrong letters do not hide a name."""
 
 ENLARGED = 2
-COMMAND = ("tesseract", "stdin", "stdout", "-l", "eng+rus", "--psm", "11")
+COMMAND = ("tesseract", "stdin", "stdout", "-l", "eng+rus", "--psm")
+SPARSE, ONE_LINE = "11", "7"
+
+PART_LETTERS = 4
+"""So many letters in a row are a part of a name."""
+
+ENLARGED_LINE = 4
+BLACK = 1
+"""What is as dark as this was blanked."""
 
 
 @cache
@@ -40,10 +49,40 @@ def recognised(gray: NDArray[np.uint8]) -> str:
     return tesseract(np.asarray(large, np.uint8))
 
 
-def tesseract(picture: NDArray[np.uint8]) -> str:
+def tesseract(picture: NDArray[np.uint8], layout: str = SPARSE) -> str:
     """All text it finds in a picture as it is."""
     png = cv2.imencode(".png", picture)[1].tobytes()
-    return subprocess.run(COMMAND, input=png, capture_output=True, check=True).stdout.decode()
+    command = (*COMMAND, layout)
+    return subprocess.run(command, input=png, capture_output=True, check=True).stdout.decode()
+
+
+def reads_part(place: NDArray[np.uint8], line: str) -> bool:
+    """Whether it reads PART_LETTERS of a line in a row when it is shown nothing but the line's place, large
+    and with all its contrast, bright on dark and dark on bright."""
+    large = stretched(place)
+    looks = (large, np.asarray(255 - large, np.uint8))
+    return any(
+        in_a_row(squeezed(line), squeezed(tesseract(look, ONE_LINE))) >= PART_LETTERS
+        for look in looks
+    )
+
+
+def stretched(place: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Enlarged, from black to white, what was blanked a grey between."""
+    left = place > BLACK
+    if not left.any():
+        return place
+    low, middle, high = np.percentile(place[left], (1, 50, 99))
+    grey = (np.where(left, place, middle) - low) * 255 / max(1.0, high - low)
+    how = cv2.INTER_CUBIC
+    large = cv2.resize(grey, None, fx=ENLARGED_LINE, fy=ENLARGED_LINE, interpolation=how)
+    return np.asarray(large.clip(0, 255), np.uint8)
+
+
+def in_a_row(line: str, text: str) -> int:
+    """Length of the longest part of a line that a text holds."""
+    same = SequenceMatcher(None, line, text, autojunk=False)
+    return same.find_longest_match().size
 
 
 def squeezed(text: str) -> str:

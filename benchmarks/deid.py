@@ -5,15 +5,18 @@ python -m benchmarks.deid [--lines 1000] [--seed 1] [--peer-images 24]
 
 Screens of six made-up viewers, in fonts and layouts that nothing was trained or tuned on, are sent as a
 screenshot, through a messenger, and as a phone photo; needs the extra `fonts`. A line is gone when 98 %
-of its ink is. Where Tesseract is installed it attacks every derivative (null where it is not).
+of its ink is. Where Tesseract is installed it attacks every derivative (null where it is not), and the
+place of every line that leaks. `doubted_rightly` is the share of what `text-remains` held back that would
+have leaked.
 """
 
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from multiprocessing import get_context
 from os import cpu_count
 from typing import Any, Final
@@ -25,23 +28,17 @@ from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from benchmarks.attacker import installed, read_lines
+from benchmarks.leaks import Fate, attacked, fates, told
 from benchmarks.measuring import show
 from benchmarks.peers import redaction
 from training.overlays import camera, writing
 from training.overlays.fonts import NotInstalled
 from training.overlays.viewers import LAYOUTS, Shot, screen
-from training.overlays.writing import Line
-from workers.ingest.outcome import Ingested, Pixels
-from workers.ingest.pipeline import LOOKING, NEWEST, look, named, read
+from workers.ingest.outcome import Ingested, Pixels, Refused
+from workers.ingest.pipeline import LOOKING, NEWEST, look, named, read, run
+from workers.ingest.result import cut
+from workers.ingest.sheet import Sheet
 from workers.pixels import load
-
-COVERED: Final = 0.98
-"""A line is gone when this share of its ink is."""
-
-INK_PX_MIN: Final = 20
-"""A line of which the camera saw less than this is no line."""
-
-RING_PX: Final = 4
 
 NEAR_PX: Final = 10
 """Anatomy blanked within this distance of ink is the price of blanking the ink, not a mistake."""
@@ -52,22 +49,9 @@ BLACK: Final = 2
 SIZES: Final = {"9-12": (9, 12), "13-18": (13, 18), "19-24": (19, 24)}
 UNAVAILABLE: Final = 6
 
-
-CONTRAST_MIN: Final = 12
-"""A line whose ink is this much brighter or darker (of 255) than what is around it can be seen."""
-
-
-class Fate(Struct):
-    """A line, the share of its ink that is left, and whether it could be seen in the picture."""
-
-    line: Line
-    left: float
-    seen: bool
-
-    @property
-    def leaks(self) -> bool:
-        """Whether so much is left that it is not gone."""
-        return self.left > 1 - COVERED
+RESIDUAL: Final = "residual"
+DOUBT: Final = "text-remains"
+"""The step that doubts, and what it says."""
 
 
 class Scored(Struct):
@@ -81,6 +65,10 @@ class Scored(Struct):
     """Lines that Tesseract read in the derivative."""
     warped: bool = False
     """Whether any pixel is not where it was in the picture."""
+    reason: str = ""
+    """Why it goes no further."""
+    rightly: bool | None = None
+    """Whether a line would have leaked, had nothing been doubted; None if nothing was."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -139,15 +127,41 @@ def score(asked: tuple[int, int, str]) -> Scored:
     kind, shot, pixels = received(seed, number)
     examined = look(pixels, profile=profile)
     gray = np.asarray(cv2.cvtColor(pixels.array(), cv2.COLOR_RGB2GRAY), np.uint8)
-    if not isinstance(examined.outcome, Ingested):
-        refused = examined.outcome
-        name = refused.outcome if refused.outcome == "quarantined" else "refused"
-        return Scored(kind, name, fates(shot, np.zeros_like(gray), gray), 0.0, None)
+    if isinstance(examined.outcome, Refused):
+        return held_back(kind, shot, pixels, gray, examined.outcome, profile)
     kept = replaced(examined.outcome, examined.heads[0], gray.shape)
     found = read_lines(kept, [line.text for line in shot.lines]) if installed() else None
     moved = bool((kept != gray)[kept > 1].any())
     price = over_mask(shot, kept, gray)
-    return Scored(kind, "ingested", fates(shot, kept, gray), price, found, moved)
+    lines = attacked(fates(shot, kept, gray), shot, kept)
+    return Scored(kind, "ingested", lines, price, found, moved)
+
+
+def held_back(
+    kind: camera.Kind,
+    shot: Shot,
+    pixels: Pixels,
+    gray: NDArray[np.uint8],
+    refused: Refused,
+    profile: str,
+) -> Scored:
+    """An image of which nothing was kept, and whether doubt was right."""
+    outcome = refused.outcome if refused.outcome == "quarantined" else "refused"
+    rightly = None
+    if refused.reason == DOUBT:
+        kept = undoubted(pixels, profile, gray.shape)
+        rightly = any(fate.leaks for fate in fates(shot, kept, gray))
+    lines = fates(shot, np.zeros_like(gray), gray)
+    return Scored(kind, outcome, lines, 0.0, None, False, refused.reason, rightly)
+
+
+def undoubted(pixels: Pixels, profile: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """What the steps before the residual check would have kept."""
+    sheet = Sheet(rgb=pixels.array(), by_camera=pixels.by_camera)
+    run(takewhile(lambda step: step.name != RESIDUAL, LOOKING[profile]), sheet)
+    kept = np.zeros(shape, np.uint8)
+    cut(kept, sheet.frame)[:] = sheet.kept
+    return kept
 
 
 def rivals(seed: int, images: int) -> dict[str, dict[str, Any] | None]:
@@ -178,28 +192,6 @@ def replaced(
     return kept
 
 
-def fates(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[np.uint8]) -> list[Fate]:
-    """What became of every line that the picture shows."""
-    count_ = len(shot.lines) + 1
-    inks = np.bincount(shot.ink.ravel(), minlength=count_)
-    left = np.bincount(shot.ink[kept > 1].ravel(), minlength=count_)
-    return [
-        Fate(line, float(left[number] / inks[number]), contrast(shot, number, gray) >= CONTRAST_MIN)
-        for number, line in enumerate(shot.lines, 1)
-        if inks[number] >= INK_PX_MIN
-    ]
-
-
-def contrast(shot: Shot, number: int, gray: NDArray[np.uint8]) -> float:
-    """How far a line's ink is from what lies within RING_PX of it, in grey levels."""
-    x, y, w, h = cv2.boundingRect((shot.ink == number).astype(np.uint8))
-    top, left = max(0, y - RING_PX), max(0, x - RING_PX)
-    place = np.s_[top : y + h + RING_PX, left : x + w + RING_PX]
-    own = shot.ink[place] == number
-    ring = writing.around(own, RING_PX) & ~writing.around(own, 1)
-    return abs(float(gray[place][own].mean()) - float(gray[place][ring].mean()))
-
-
 def over_mask(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[np.uint8]) -> float:
     """Share of the heads that was blanked though no ink is near."""
     heads = (shot.heads > 0) & (gray > BLACK) & ~writing.around(shot.ink > 0, NEAR_PX)
@@ -213,6 +205,8 @@ def summary(images: list[Scored]) -> dict[str, Any]:
     return {
         **figures(through),
         "quarantine_rate": share_of(images, "quarantined"),
+        **doubts(images),
+        **leaks_of(through),
         "refused_rate": share_of(images, "refused"),
         "attacker_read_lines": sum(attacks) if attacks else None,
         "wrong_warps_on_screenshots": sum(
@@ -226,6 +220,26 @@ def summary(images: list[Scored]) -> dict[str, Any]:
             kind: recalls([image for image in through if image.kind == kind])
             for kind in camera.KINDS
         },
+    }
+
+
+def leaks_of(through: list[Scored]) -> dict[str, Any]:
+    """Every line that leaks, and the share of images in which one still can be read."""
+    leaks = [[fate for fate in image.lines if fate.leaks] for image in through]
+    read_ = sum(any(fate.read for fate in fates_) for fates_ in leaks)
+    return {
+        "read_leaking_images": round(read_ / max(1, len(through)), 5) if installed() else None,
+        "leaks": [told(fate) for fates_ in leaks for fate in fates_],
+    }
+
+
+def doubts(images: list[Scored]) -> dict[str, Any]:
+    """Why images were quarantined, and how many of those that were doubted would have leaked."""
+    reasons = Counter(image.reason for image in images if image.outcome == "quarantined")
+    rightly = [image.rightly for image in images if image.rightly is not None]
+    return {
+        "quarantined_for": dict(reasons),
+        "doubted_rightly": round(sum(rightly) / len(rightly), 5) if rightly else None,
     }
 
 
@@ -259,12 +273,12 @@ def recalls(
         and script in (None, fate.line.script)
         and (fate.seen or not seen_only)
     ]
-    told: dict[str, float | int | None] = {}
+    shares: dict[str, float | int | None] = {}
     for name, on_head in (("off_head", False), ("on_head", True)):
         leaks = [fate.leaks for fate in chosen if fate.line.on_head == on_head]
-        told[f"{name}_recall"] = round(1 - sum(leaks) / len(leaks), 5) if leaks else None
-        told[f"{name}_lines"] = len(leaks)
-    return told
+        shares[f"{name}_recall"] = round(1 - sum(leaks) / len(leaks), 5) if leaks else None
+        shares[f"{name}_lines"] = len(leaks)
+    return shares
 
 
 def share_of(images: list[Scored], outcome: str) -> float:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from benchmarks.deid import Scored, fates, figures, over_mask, replaced
+from benchmarks.deid import Scored, figures, over_mask, replaced
+from benchmarks.leaks import fates
 from benchmarks.measuring import show
 from training.overlays import camera
 from training.overlays.viewers import LAYOUTS, Shot, screen

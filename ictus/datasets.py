@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from adapters.datasets.layout import Manifest, Progress
-from adapters.datasets.writing import PLAIN, Form, silent, write
+from adapters.datasets.layout import Manifest, Progress, manifest_of
+from adapters.datasets.writing import PLAIN, Form, refuse_other, silent, write
 from adapters.storage.signing import load_signing_key
 from commands import datasets, objects
 from commands.ports import Damaged, Erased, Missing
@@ -89,9 +89,10 @@ async def build_dataset(
         except Erased:
             raise Refused(HALF_ERASED.format(case=case)) from None
 
-    key = await asyncio.to_thread(load_signing_key, key_file(house.settings))
-    log = await _witnessed(house, dataset, witness)
     try:
+        await asyncio.to_thread(refuse_other, out, manifest_of(dataset))
+        key = await asyncio.to_thread(load_signing_key, key_file(house.settings))
+        log = await _witnessed(house, dataset, witness)
         with progress("writing rows") as told:
             manifest = await write(dataset, out, derivative, key, log, form, told)
     except FileExistsError as there:

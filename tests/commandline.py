@@ -5,6 +5,9 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
+from ictus.__main__ import main
 from ictus.settings import Settings, environment
 
 SECONDS_MAX = 60
@@ -33,3 +36,14 @@ class Ictus:
         (line,) = done.stdout.splitlines()
         value: dict[str, Any] = json.loads(line)
         return value
+
+
+def here(capsys: pytest.CaptureFixture[str], *words: object) -> subprocess.CompletedProcess[str]:
+    """`ictus …` in this process, where what it needs takes long to import."""
+    code = 0
+    try:
+        main([str(word) for word in words])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    shown = capsys.readouterr()
+    return subprocess.CompletedProcess(words, code, shown.out, shown.err)

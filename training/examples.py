@@ -1,7 +1,9 @@
 """Labelled cases of a verified dataset, in memory as a model takes them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from os import cpu_count
 from typing import Final, NamedTuple, get_args
 
 import numpy as np
@@ -67,9 +69,10 @@ def examples(dataset: Dataset, split: Split, told: Told = lambda done, of: None)
     rows = [row for row in dataset.rows if row.split == split and is_usable(row)]
     truths = read_truth(dataset.folder)
     found = []
-    for done, row in enumerate(rows, 1):
-        found.append(_example(dataset, row, truths))
-        told(done, len(rows))
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        for example in pool.map(lambda row: _example(dataset, row, truths), rows):
+            found.append(example)
+            told(len(found), len(rows))
     return [example for example in found if len(example.tiles)]
 
 

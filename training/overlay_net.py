@@ -1,34 +1,45 @@
 """Trains the net that finds text on anatomy: `python -m training.overlay_net --out FILE --seed N`.
 
 The whole recipe is here and in `training/overlays`: nothing is trained on but what the simulator draws
-with the fonts of its `tuning` part. Beside the ONNX file its recipe is written as JSON.
+with the fonts of its `tuning` part. Beside the ONNX file its recipe is written as JSON, and every
+SAVED_EVERY steps the weights so far.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import Final, Literal
 
 import torch
 from msgspec import Struct, to_builtins
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from training.overlay_start import resume
-from training.overlays.crops import FAINT_LEVELS, Crops, Faint
+from training.overlays.crops import FAINT_LEVELS, Crops, Faint, Sample
+from training.overlays.remnants import Remnants
 
 OPSET = 18
 NETS = Path(__file__).parent.parent / "workers" / "ingest" / "nets"
 WARM_STEPS = 50
 SAMPLED = 12
 """Batches from which a net that is trained on gets back its norms' statistics."""
+SAVED_EVERY = 500
 POSITIVE_WEIGHT = 2.0
 AMBIGUOUS_PX = 3
 """Beside ink, within this distance, either answer is right."""
+
+
+Shown = Literal["crops", "remnants"]
+SHOWN: Final[dict[Shown, Callable[[int, Faint], IterableDataset[Sample]]]] = {
+    "crops": Crops,
+    "remnants": Remnants,
+}
 
 
 class Recipe(Struct, frozen=True):
@@ -47,6 +58,10 @@ class Recipe(Struct, frozen=True):
     """Of lines, those hardly brighter or darker than what they lie on."""
     faint_levels: tuple[int, int] = FAINT_LEVELS
     """By so many grey levels, at least and at most."""
+    reshaped_share: float = 0.0
+    """Of lines, those in letters of no face that there is."""
+    shown: Shown = "crops"
+    """Crops as they are drawn, or what ingest leaves of them."""
     cool_steps: int = 0
     """The last steps, in which the learning rate falls to nothing; all of them, if 0."""
 
@@ -114,8 +129,8 @@ def loss_of(logits: Tensor, ink: Tensor) -> Tensor:
     return (each * counts).sum() / counts.sum() + 0.5 * dice
 
 
-def train(recipe: Recipe) -> tuple[OverlayNet, list[float]]:
-    """The trained net and its loss after every hundred steps."""
+def train(recipe: Recipe, saved: Path) -> tuple[OverlayNet, list[float]]:
+    """The trained net and its loss after every hundred steps; its weights so far go to a file."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     net = OverlayNet(recipe.widths)
@@ -137,13 +152,16 @@ def train(recipe: Recipe) -> tuple[OverlayNet, list[float]]:
             losses.append(round(sum(recent) / 100, 4))
             sys.stderr.write(f"step {step + 1} loss {losses[-1]}\n")
             recent.clear()
+        if (step + 1) % SAVED_EVERY == 0:
+            torch.save(net.state_dict(), saved)
     return net.eval(), losses
 
 
 def batches(recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of crops and their ink."""
-    crops = Crops(recipe.seed, Faint(recipe.faint_share, recipe.faint_levels))
-    return iter(DataLoader(crops, recipe.batch, num_workers=recipe.workers))
+    faint = Faint(recipe.faint_share, recipe.faint_levels, recipe.reshaped_share)
+    samples = SHOWN[recipe.shown](recipe.seed, faint)
+    return iter(DataLoader(samples, recipe.batch, num_workers=recipe.workers))
 
 
 def export(net: OverlayNet, path: Path) -> str:
@@ -171,6 +189,8 @@ def main() -> None:
     parser.add_argument("--start", default="", help="name of the net to train on")
     parser.add_argument("--faint-share", type=float, default=0.0)
     parser.add_argument("--faint-levels", type=int, nargs=2, default=FAINT_LEVELS)
+    parser.add_argument("--reshaped-share", type=float, default=0.0)
+    parser.add_argument("--shown", choices=list(SHOWN), default="crops")
     parser.add_argument("--cool-steps", type=int, default=0, help="of slower and slower learning")
     given = parser.parse_args()
     recipe = Recipe(
@@ -181,9 +201,11 @@ def main() -> None:
         start=given.start,
         faint_share=given.faint_share,
         faint_levels=tuple(given.faint_levels),
+        reshaped_share=given.reshaped_share,
+        shown=given.shown,
         cool_steps=given.cool_steps,
     )
-    net, losses = train(recipe)
+    net, losses = train(recipe, given.out.with_suffix(".pt"))
     digest = export(net, given.out)
     told = {**to_builtins(recipe), "torch": torch.__version__, "sha256": digest, "losses": losses}
     given.out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")

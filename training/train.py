@@ -1,9 +1,10 @@
 """`ictus train`: from a verified dataset to a bundle, told in full by its spec and repeatable from it."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,7 @@ from training.calibration import Calibration, refuse_too_few
 from training.data import CannotTrain, CaseData
 from training.finish import Release, finished
 from training.module import StrokeModule
-from training.spec import spec_of
+from training.spec import spec_of, spec_sha256
 from workers.inference.manifest import MANIFEST_FILE, Manifest
 
 SPEC_FILE: Final = "spec.json"
@@ -176,7 +177,7 @@ def learn(asked: Asked, says: Says) -> Learnt | None:
     spec = spec_of(cli.config.as_dict(), data.source.manifest.root)
     if cli.trainer.is_global_zero:
         entered(asked, spec)
-    fitted(cli, asked, says)
+    fitted(cli, asked, says, spec)
     if not cli.trainer.is_global_zero:
         return None
     return Learnt(best(cli.model, asked.run), data, config, spec, epochs_of(asked.run))
@@ -223,12 +224,15 @@ def entered(asked: Asked, spec: dict[str, Any]) -> None:
     file.write_bytes(data)
 
 
-def fitted(cli: RunCli, asked: Asked, says: Says) -> None:
-    """Leaves checkpoints in the run's folder; nothing is learnt anew that was learnt to the end."""
+def fitted(cli: RunCli, asked: Asked, says: Says, spec: dict[str, Any]) -> None:
+    """Leaves checkpoints in the run's folder; nothing is learnt anew that was learnt to the end.
+    Curves and mirrors carry the spec."""
     done, last = asked.run / DONE_FILE, asked.run / LAST
     if done.exists():
         return
     cli.trainer.loggers = [*cli.trainer.loggers, *curves(asked.run)]
+    for logger in cli.trainer.loggers:
+        logger.log_hyperparams({**spec, "spec_sha256": spec_sha256(spec)})
     callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
     callbacks.insert(0, Progress(says))
     goes_on = str(last) if asked.resume and last.exists() else None
@@ -259,10 +263,10 @@ def curves(run: Path) -> list[Logger]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Our own words, and nobody else's."""
+    """Our own words, and nobody else's; what a library prints is no result."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", module="torch")
         warnings.filterwarnings("ignore", module="tensorboard")

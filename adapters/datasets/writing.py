@@ -54,6 +54,7 @@ class Form(NamedTuple):
 
 
 PLAIN = Form()
+TAKEN = "{out} is there already and is not this dataset: choose another place"
 
 
 def silent(done: int, rows: int) -> None:
@@ -89,16 +90,23 @@ async def write(
     return manifest
 
 
-def _is_there(out: Path, manifest: Manifest, form: Form) -> bool:
-    if not out.exists():
-        return False
+def refuse_other(out: Path, manifest: Manifest) -> None:
+    """Raises FileExistsError where `out` is anything but a folder of this very dataset."""
     file = out / MANIFEST
     same = file.exists() and file.read_bytes() == manifest_bytes(manifest)
-    if same and verify(out).whole:
+    if out.exists() and not same:
+        raise FileExistsError(TAKEN.format(out=out))
+
+
+def _is_there(out: Path, manifest: Manifest, form: Form) -> bool:
+    refuse_other(out, manifest)
+    if not out.exists():
+        return False
+    if verify(out).whole:
         writer = open_statement((out / STATEMENT).read_bytes()).statement.predicate.writer
         if (writer.images, writer.webdataset) == form:
             return True
-    raise FileExistsError(f"{out} is there already and is not this dataset: choose another place")
+    raise FileExistsError(TAKEN.format(out=out))
 
 
 def _new_folder(out: Path) -> Path:

@@ -104,7 +104,8 @@ async def test_what_was_built_from_another_history_is_found_by_the_ledger(
 
     again = tmp_path / "again"
     as_of = json.loads((folder / "manifest.json").read_bytes())["as_of"]
-    built = ictus(settings, "dataset", "build", "--out", str(again), "--as-of", str(as_of))
+    with witness_process(settings):
+        built = ictus(settings, "dataset", "build", "--out", str(again), "--as-of", str(as_of))
     assert built.returncode == 0, built.stderr
     report = verify(again)
     assert (report.root, report.erased, report.rows) == (told["root"], 1, 5)

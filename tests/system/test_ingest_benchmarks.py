@@ -20,6 +20,10 @@ PROMISED = {
     "over_mask_p99",
     "leaking_images",
     "quarantine_rate",
+    "quarantined_for",
+    "doubted_rightly",
+    "read_leaking_images",
+    "leaks",
     "wrong_warps_on_screenshots",
     "lines",
     "images",
@@ -34,7 +38,7 @@ PEERS = {"pp_ocr", "presidio_style"}
 
 def scored(left: float, on_head: bool = True, outcome: str = "ingested") -> Scored:
     line = Line("TEST", 12, "latin", on_head)
-    return Scored("phone", outcome, [Fate(line, left, True)], 0.01, None)
+    return Scored("phone", outcome, [Fate(line, 1, left, 40)], 0.01, None)
 
 
 def test_the_last_line_says_all_that_is_promised() -> None:
@@ -69,7 +73,7 @@ def test_a_line_that_is_left_is_a_leak() -> None:
 
 
 def test_a_screenshot_whose_pixels_moved_is_a_wrong_warp() -> None:
-    line = Fate(Line("TEST", 12, "latin", True), 0.0, True)
+    line = Fate(Line("TEST", 12, "latin", True), 1, 0.0, 40)
     images = [
         Scored(kind, "ingested", [line], 0.0, None, warped=True) for kind in ("screenshot", "phone")
     ]
@@ -79,6 +83,34 @@ def test_a_screenshot_whose_pixels_moved_is_a_wrong_warp() -> None:
 def test_a_quarantined_image_neither_leaks_nor_counts_as_recall() -> None:
     told = summary([scored(0.0), scored(1.0, outcome="quarantined")])
     assert (told["on_head_recall"], told["quarantine_rate"]) == (1.0, 0.5)
+
+
+def test_a_quarantine_is_told_by_its_reason_and_whether_it_was_right() -> None:
+    images = [
+        Scored("phone", "quarantined", [], 0.0, None, reason=reason, rightly=rightly)
+        for reason, rightly in [
+            ("text-remains", True),
+            ("text-remains", False),
+            ("not-recognised", None),
+        ]
+    ]
+    told = summary([scored(0.0), *images])
+    assert told["quarantined_for"] == {"text-remains": 2, "not-recognised": 1}
+    assert told["doubted_rightly"] == 0.5
+
+
+def test_a_leak_is_told_by_what_can_be_seen_of_it_and_not_by_its_text() -> None:
+    (leak,) = summary([scored(0.0), scored(0.5)])["leaks"]
+    assert leak == {"size_px": 12, "on_head": True, "left": 0.5, "contrast": 40, "read": False}
+
+
+def test_the_attacker_reads_a_faint_line_whose_place_it_is_shown_and_not_a_blanked_one() -> None:
+    if not attacker.installed():
+        pytest.skip("Tesseract is not installed")
+    place = np.full((40, 300), 100, np.uint8)
+    cv2.putText(place, "PATIENT 0042", (10, 28), 0, 0.8, (109,), 2)
+    assert attacker.reads_part(place, "TEST PATIENT 0042")
+    assert not attacker.reads_part(np.ones_like(place), "TEST PATIENT 0042")
 
 
 @pytest.mark.parametrize(

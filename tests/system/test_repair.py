@@ -211,10 +211,9 @@ async def runner_reaches(book: JetStreamLedger, database: PostgresDatabase, sequ
     return False
 
 
-async def test_a_ledger_rolled_back_to_an_older_copy_comes_back(
-    settings: Settings, ledger: list[Stored], tmp_path: Path
-) -> None:
-    copytree(settings.folder / "nats", tmp_path / "older")
+async def rolled_back(settings: Settings, copy: Path) -> list[Stored]:
+    """The server's folder becomes what it was 50 witnessed events ago; what it held before."""
+    copytree(settings.folder / "nats", copy)
     async with (
         served(settings.folder) as client,
         PostgresDatabase(settings.postgres.dsn) as database,
@@ -223,7 +222,14 @@ async def test_a_ledger_rolled_back_to_an_older_copy_comes_back(
         await witness(means(settings, client, database))
         newer = await messages(client)
     rmtree(settings.folder / "nats")
-    copytree(tmp_path / "older", settings.folder / "nats")
+    copytree(copy, settings.folder / "nats")
+    return newer
+
+
+async def test_a_ledger_rolled_back_to_an_older_copy_comes_back(
+    settings: Settings, ledger: list[Stored], tmp_path: Path
+) -> None:
+    newer = await rolled_back(settings, tmp_path / "older")
     assert (await repair_ledger(settings, KEY)).whole
     assert await restored(settings) == newer
 
@@ -231,16 +237,7 @@ async def test_a_ledger_rolled_back_to_an_older_copy_comes_back(
 async def test_a_rolled_back_ledger_that_went_on_otherwise_is_named(
     settings: Settings, ledger: list[Stored], tmp_path: Path
 ) -> None:
-    copytree(settings.folder / "nats", tmp_path / "older")
-    async with (
-        served(settings.folder) as client,
-        PostgresDatabase(settings.postgres.dsn) as database,
-    ):
-        await write(client, 50)
-        await witness(means(settings, client, database))
-        newer = await messages(client)
-    rmtree(settings.folder / "nats")
-    copytree(tmp_path / "older", settings.folder / "nats")
+    newer = await rolled_back(settings, tmp_path / "older")
     async with served(settings.folder) as client:
         await write(client, 60)
     outcome = await repair_ledger(settings, KEY)

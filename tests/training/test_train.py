@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.commandline import here
 from tests.training import blots
 from tests.training.running import SMALL, learnt
 from training.calibration import Calibration
@@ -96,6 +98,7 @@ def test_curves_are_kept(first: Learnt) -> None:
     lines = (run / "curves" / "version_0" / "metrics.csv").read_text().splitlines()
     assert {"epoch", "loss", "watched_loss", "watched_auroc"} <= set(lines[0].split(","))
     assert list(run.glob("tensorboard/version_0/events.out.tfevents.*"))
+    assert spec_sha256(first.spec) in (run / "curves" / "version_0" / "hparams.yaml").read_text()
 
 
 def test_a_dataset_that_does_not_verify_teaches_nothing(tmp_path: Path) -> None:
@@ -114,12 +117,10 @@ def test_too_few_cases_teach_nothing(dataset: Path, tmp_path: Path) -> None:
         learnt(dataset, tmp_path / "bundle", strict)
 
 
-def ictus(*words: object) -> subprocess.CompletedProcess[str]:
-    done = [sys.executable, "-m", "ictus", *map(str, words)]
-    return subprocess.run(done, capture_output=True, text=True)
-
-
-def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: Path) -> None:
+def test_a_dataset_becomes_a_bundle_that_can_be_tested(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ictus = partial(here, capsys)
     bundle, key = tmp_path / "bundle", tmp_path / "key"
     asked = ("train", "--dataset", dataset, "--out", bundle, "--seed", 3, "--json")
 
@@ -153,12 +154,38 @@ def test_a_dataset_becomes_a_bundle_that_can_be_tested(dataset: Path, tmp_path: 
     assert (mirror.returncode, "Requirement 'comet-ml" in mirror.stderr) == (2, True)
 
 
+def test_a_mirror_has_curves_and_spec_and_says_nothing_on_stdout(
+    dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mirror = ("--trainer.logger=MLFlowLogger", f"--trainer.logger.save_dir={tmp_path / 'mirror'}")
+    asked = ("train", "--dataset", dataset, "--out", tmp_path / "bundle", "--json", "--", *SMALL)
+
+    done = here(capsys, *asked, "--trainer.max_epochs=2", *mirror)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    mlflow.set_tracking_uri(str(tmp_path / "mirror"))
+    (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert run.data.params["spec_sha256"] == told["spec_sha256"]
+    assert run.data.params["dataset_root"] == told["dataset_root"]
+    assert {"loss", "watched_loss", "watched_auroc"} <= set(run.data.metrics)
+
+
 @pytest.mark.long
 def test_two_processes_share_a_run_and_one_writes_the_bundle(dataset: Path, tmp_path: Path) -> None:
     two = ("--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu")
     asked = ("train", "--dataset", dataset, "--out", tmp_path / "bundle", "--json")
 
-    done = ictus(*asked, "--", *SMALL, *two)
+    done = subprocess.run(
+        [sys.executable, "-m", "ictus", *map(str, asked), "--", *SMALL, *two],
+        capture_output=True,
+        text=True,
+    )
 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

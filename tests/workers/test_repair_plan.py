@@ -6,21 +6,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from adapters.storage.commits import entries
-from adapters.storage.memory import MemoryBlobs
 from adapters.storage.signing import FileSigningKey
 from commands.ports import Commit, Damaged, Head, Unavailable
 from domain.events import NO_HASH, payload_hash
-from domain.merkle import root
 from tests.contracts.writing import event, new_request
-from tests.workers.witnessing import KEY, flip
-from workers.witness import archive, notes
-from workers.witness.archive import Manifest, pack
-from workers.witness.notes import Checkpoint, log_name
+from tests.workers.witnessing import KEY, LEDGER, archived, flip
 from workers.witness.repair import Plan, plan
 from workers.witness.stream import Stored
-from workers.witness.tiles import CHECKPOINT, digest
 
-LEDGER = UUID(int=7)
 PERSON = UUID(int=9, version=4)
 WITNESSED = 300
 
@@ -58,29 +51,6 @@ class Remains:
 
     async def durables(self) -> dict[str, int]:
         return {}
-
-
-async def archived(messages: Sequence[Stored]) -> MemoryBlobs:
-    blobs, previous, size = MemoryBlobs(), NO_HASH, len(messages)
-    for first in range(0, size, 256):
-        part = messages[first : first + 256]
-        manifest = Manifest(
-            first=first + 1,
-            last=first + len(part),
-            sha256=digest(pack(part)),
-            root=root(each.hash for each in messages[: first + len(part)]).hex(),
-            ledger=LEDGER,
-            origin="demo",
-            previous=previous,
-        )
-        note = archive.sign_manifest(manifest, KEY)
-        await blobs.put(archive.segment_key(first // 256, len(part)), pack(part))
-        await blobs.put(archive.manifest_key(first // 256, len(part)), note)
-        previous = digest(note)
-    name = log_name(LEDGER)
-    head = Checkpoint(name, size, root(each.hash for each in messages))
-    await blobs.put(CHECKPOINT, notes.sign(head.text(), name, KEY))
-    return blobs
 
 
 async def planned(whole: Sequence[Stored], stream: Remains | None) -> Plan:

@@ -11,15 +11,13 @@ from adapters.storage.memory import MemoryBlobs
 from adapters.storage.signing import FileSigningKey, VerifyingKey, parse_verifier_key
 from commands.ports import Damaged, Missing
 from domain.events import NO_HASH
-from domain.merkle import root
-from tests.workers.witnessing import KEY, flip, flipped
+from tests.workers.witnessing import KEY, LEDGER, archived, flip, flipped
 from workers.witness import archive, notes
 from workers.witness.archive import Manifest, open_archive, pack, unpack
 from workers.witness.notes import Checkpoint, log_name, open_checkpoint, open_note, verifier_key
 from workers.witness.stream import Stored
-from workers.witness.tiles import CHECKPOINT, digest, numbered, tile_key
+from workers.witness.tiles import digest, numbered, tile_key
 
-LEDGER = UUID(int=7)
 NAME = log_name(LEDGER)
 
 
@@ -147,27 +145,8 @@ def test_what_is_no_segment_is_refused(data: bytes) -> None:
 
 
 async def stored_archive(size: int) -> tuple[MemoryBlobs, list[Stored]]:
-    """An archive made by the description of the format, not by the witness."""
-    blobs, previous = MemoryBlobs(), NO_HASH
     messages = [message(sequence) for sequence in range(1, size + 1)]
-    for first in range(0, size, 256):
-        part = messages[first : first + 256]
-        manifest = Manifest(
-            first=first + 1,
-            last=first + len(part),
-            sha256=digest(pack(part)),
-            root=root(each.hash for each in messages[: first + len(part)]).hex(),
-            ledger=LEDGER,
-            origin="demo",
-            previous=previous,
-        )
-        note = archive.sign_manifest(manifest, KEY)
-        await blobs.put(archive.segment_key(first // 256, len(part)), pack(part))
-        await blobs.put(archive.manifest_key(first // 256, len(part)), note)
-        previous = digest(note)
-    head = Checkpoint(NAME, size, root(each.hash for each in messages))
-    await blobs.put(CHECKPOINT, notes.sign(head.text(), NAME, KEY))
-    return blobs, messages
+    return await archived(messages), messages
 
 
 @pytest.mark.parametrize("size", [0, 1, 256, 700])

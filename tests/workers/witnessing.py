@@ -1,23 +1,28 @@
 """A ledger with much in it, a witness of it, and ways to damage what it keeps."""
 
 from collections.abc import Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from nats.aio.client import Client
 
 from adapters.storage.jetstream import JetStreamLedger
+from adapters.storage.memory import MemoryBlobs
 from adapters.storage.messages import JetStreamMessages
 from adapters.storage.signing import FileSigningKey
 from commands.ports import Blobs, Database
 from domain.events import NO_HASH
+from domain.merkle import root
 from tests.contracts.writing import commit_to, new_request
-from workers.witness import audit
+from workers.witness import archive, audit, notes
+from workers.witness.archive import Manifest, pack
 from workers.witness.audit import Finding, Report
 from workers.witness.notes import Checkpoint, log_name, open_checkpoint
-from workers.witness.tiles import CHECKPOINT
+from workers.witness.stream import Stored
+from workers.witness.tiles import CHECKPOINT, digest
 from workers.witness.worker import Means, recall
 
 KEY = FileSigningKey(bytes(range(32)))
+LEDGER = UUID(int=7)
 BATCH_EVENTS_MAX = 900
 
 
@@ -67,3 +72,27 @@ def flipped(data: bytes, at: int, bit: int = 0) -> bytes:
 
 async def flip(blobs: Blobs, key: str, at: int) -> None:
     await blobs.put(key, flipped(await blobs.get(key), at))
+
+
+async def archived(messages: Sequence[Stored]) -> MemoryBlobs:
+    """An archive of the ledger LEDGER, made by the description of the format, not by the witness."""
+    blobs, previous, size = MemoryBlobs(), NO_HASH, len(messages)
+    for first in range(0, size, 256):
+        part = messages[first : first + 256]
+        manifest = Manifest(
+            first=first + 1,
+            last=first + len(part),
+            sha256=digest(pack(part)),
+            root=root(each.hash for each in messages[: first + len(part)]).hex(),
+            ledger=LEDGER,
+            origin="demo",
+            previous=previous,
+        )
+        note = archive.sign_manifest(manifest, KEY)
+        await blobs.put(archive.segment_key(first // 256, len(part)), pack(part))
+        await blobs.put(archive.manifest_key(first // 256, len(part)), note)
+        previous = digest(note)
+    name = log_name(LEDGER)
+    head = Checkpoint(name, size, root(each.hash for each in messages))
+    await blobs.put(CHECKPOINT, notes.sign(head.text(), name, KEY))
+    return blobs

@@ -38,6 +38,8 @@ class Faint(NamedTuple):
 
     share: float = 0.0
     levels: tuple[int, int] = FAINT_LEVELS
+    reshaped: float = 0.0
+    """Of lines, the share whose letters are of no face that there is: narrower, wider, thinner, bolder."""
 
 
 NONE_FAINT: Final = Faint()
@@ -117,6 +119,8 @@ def _write(
 ) -> None:
     """A line anywhere, cut at the borders, with air around it; not over another one."""
     line = writing.ink("tuning", rng)
+    if faint.reshaped and rng.random() < faint.reshaped:
+        line = reshaped(line, rng)
     height, width = line.coverage.shape
     x = int(rng.integers(-width // 2, canvas.shape[1] - 8))
     y = int(rng.integers(0, max(1, canvas.shape[0] - height)))
@@ -138,6 +142,15 @@ def faded(
     grey = under + rng.choice((-1, 1, 1)) * rng.uniform(*levels)
     level = int(np.clip(grey, 0, 255))
     return structs.replace(line, colour=(level, level, level), opacity=1.0)
+
+
+def reshaped(line: writing.Ink, rng: Generator) -> writing.Ink:
+    """The line with letters of another width and weight."""
+    wider, weight = rng.uniform(0.75, 1.3), np.exp(rng.uniform(-0.5, 0.7))
+    size = (max(8, round(line.coverage.shape[1] * wider)), line.coverage.shape[0])
+    drawn = cv2.resize(line.coverage, size, interpolation=cv2.INTER_AREA)
+    coverage = np.round((drawn / 255) ** weight * 255).astype(np.uint8)
+    return structs.replace(line, coverage=coverage)
 
 
 def cut(line: writing.Ink, columns: int) -> writing.Ink:

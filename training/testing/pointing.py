@@ -10,8 +10,8 @@ from training.testing.cases import Judged, evenly, recognised
 from training.testing.truth import Mask, read_lesion
 from workers.inference.classifier import Classifier
 from workers.inference.context import Context
-from workers.inference.saliency import Occlusion, cells
-from workers.pixels import load
+from workers.inference.saliency import Occlusion, cells, inside
+from workers.pixels import heads, load
 
 CASES_MAX: Final = 20
 
@@ -49,7 +49,7 @@ def _pointed(
     images = [dataset.derivative(image.sha256) for image in case.row.images]
     context = Context.of(case.row.context)
     heat = Occlusion(classifier, images, context, recognised(classifier, images)).heat(at)
-    patches = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in cells(load(images[at]))]
+    patches = [inside(patch) for patch in cells(heads(load(images[at])))]
     shows = [bool(lesion[patch].any()) for patch in patches]
     hottest = max(range(len(patches)), key=lambda n: float(heat[patches[n]].max()))
     return Pointed(shows[hottest], sum(shows) / len(shows))

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.inference.classifier import Classifier, Seen
+from workers.inference.classifier import Classifier
 from workers.inference.context import Context
-from workers.pixels import Gray, heads, load
+from workers.inference.graphs import Floats
+from workers.pixels import Box, heads, load, tile
 
 CELLS_ACROSS: Final = 8
 ANATOMY_BLACK: Final = 1
@@ -21,7 +22,7 @@ Heat = NDArray[np.float32]
 
 
 class Occlusion:
-    """A case, with each image of which another may be tried. `top` is the cause that is most likely."""
+    """A case whose patches may be blanked one by one. `top` is the cause that is most likely."""
 
     def __init__(
         self,
@@ -30,39 +31,45 @@ class Occlusion:
         context: Context,
         sequences: Sequence[Sequence[str]] = (),
     ) -> None:
-        self._classifier, self._context = classifier, context
+        self._classifier = classifier
         self._pixels = [load(each) for each in derivatives]
-        self._named = sequences or [()] * len(derivatives)
-        self._parts = [classifier.see(*each) for each in zip(derivatives, self._named, strict=True)]
-        self._known = [classifier.encode(part.tiles) for part in self._parts]
-        self._whole = self._probability(0, self._parts[0])
+        named = sequences or [()] * len(derivatives)
+        parts = [classifier.see(*each) for each in zip(derivatives, named, strict=True)]
+        self._case = classifier.together(list(enumerate(parts)), context)
+        self._known = classifier.encode(self._case.tiles)
+        self._first = np.cumsum([0, *(len(part.tiles) for part in parts)])
+        self._whole = self._probability(self._known)
         self.top = int(np.argmax(self._whole))
 
     def heat(self, at: int) -> Heat:
         """How far the probability of `top` falls by each patch of that image."""
         gray = self._pixels[at]
         heat = np.zeros(gray.shape, np.float32)
-        for x, y, w, h in cells(gray):
-            blanked = gray.copy()
-            patch = blanked[y : y + h, x : x + w]
-            patch[patch > 0] = ANATOMY_BLACK
-            without = self._classifier.see(png(blanked), self._named[at])
-            fallen = self._whole[self.top] - self._probability(at, without)[self.top]
-            heat[y : y + h, x : x + w] = max(0.0, float(fallen))
+        boxes = heads(gray)
+        for patch in cells(boxes):
+            left = self._probability(self._blanked(at, boxes, patch))[self.top]
+            heat[inside(patch)] = max(0.0, float(self._whole[self.top] - left))
         return np.where(gray > 0, heat, 0).astype(np.float32)
 
-    def _probability(self, at: int, other: Seen) -> NDArray[np.float32]:
-        """Of each cause, if the image at that place were another."""
-        changed = [*self._parts[:at], other, *self._parts[at + 1 :]]
-        known = [*self._known[:at], self._classifier.encode(other.tiles), *self._known[at + 1 :]]
-        case = self._classifier.together(list(enumerate(changed)), self._context)
-        return self._classifier.told([(case, np.concatenate(known))])[0].probability
+    def _blanked(self, at: int, boxes: Sequence[Box], patch: Box) -> Floats:
+        """The case's embeddings without that patch, which changes only the heads that it touches."""
+        blanked = self._pixels[at].copy()
+        blanked[inside(patch)] = np.minimum(blanked[inside(patch)], ANATOMY_BLACK)
+        known = self._known.copy()
+        for number, head in enumerate(boxes, self._first[at]):
+            if touch(head, patch):
+                known[number] = self._classifier.encode(tile(blanked[inside(head)])[None, None])[0]
+        return known
+
+    def _probability(self, known: Floats) -> Floats:
+        """Of each cause, by the embeddings of all tiles."""
+        return self._classifier.told([(self._case, known)])[0].probability
 
 
-def cells(gray: Gray) -> list[tuple[int, int, int, int]]:
-    """x, y, width and height of the patches that cover the heads, CELLS_ACROSS to a head's width."""
+def cells(boxes: Sequence[Box]) -> list[Box]:
+    """The patches that cover the heads, CELLS_ACROSS to a head's width."""
     found = []
-    for left, top, width, height in heads(gray):
+    for left, top, width, height in boxes:
         side = max(1, -(-max(width, height) // CELLS_ACROSS))
         found += [
             (x, y, min(side, left + width - x), min(side, top + height - y))
@@ -70,6 +77,20 @@ def cells(gray: Gray) -> list[tuple[int, int, int, int]]:
             for x in range(left, left + width, side)
         ]
     return found
+
+
+def inside(box: Box) -> tuple[slice, slice]:
+    """Rows and columns of a picture."""
+    x, y, width, height = box
+    return slice(y, y + height), slice(x, x + width)
+
+
+def touch(one: Box, other: Box) -> bool:
+    """Whether they share a pixel."""
+    return all(
+        one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+        for axis in (0, 1)
+    )
 
 
 def overlay(derivative: bytes, heat: Heat, most: float) -> bytes:

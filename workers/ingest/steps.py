@@ -22,6 +22,9 @@ SIDE_PX_MAX: Final = 2048
 TEXT_PERMILLE_MAX: Final = 150
 """Of the heads; more text than this leaves too little to look at, or is no text."""
 
+LINES_PERMILLE_MAX: Final = 200
+"""The same where lines are blanked with their ends: three of them on a small head take so much."""
+
 PNG_LEVEL: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
@@ -95,14 +98,14 @@ def cleared(sheet: Sheet) -> None:
 
 def cleared_by_lines(sheet: Sheet) -> None:
     """Letters on the heads, and fainter ones along their lines, are blanked."""
-    blank(sheet, text_lines.find(sheet.rgb, sheet.mask))
+    blank(sheet, text_lines.find(sheet.rgb, sheet.mask), LINES_PERMILLE_MAX)
 
 
-def blank(sheet: Sheet, found: Gray) -> None:
+def blank(sheet: Sheet, found: Gray, permille_max: int = TEXT_PERMILLE_MAX) -> None:
     """Text goes to 1, the black of anatomy, so that a line never divides a head."""
     sheet.text = found
     share = quality.permille(sheet.text[sheet.mask > 0] > 0)
-    if share > TEXT_PERMILLE_MAX:
+    if share > permille_max:
         raise Stop("text-covers-head")
     sheet.quality |= {"text": share}
     blanked(sheet)
@@ -119,9 +122,9 @@ def doubted(sheet: Sheet) -> None:
         raise Stop("text-remains")
 
 
-def doubted_by_size(sheet: Sheet) -> None:
-    """The same, of larger and fainter pieces."""
-    if text.remains(sheet.rgb, sheet.mask, sheet.text, text.LARGER_LEFT):
+def doubted_by_two(sheet: Sheet) -> None:
+    """The same by the mean of two nets, of which one knows what blanking leaves."""
+    if text.remains(sheet.rgb, sheet.mask, sheet.text, text.DOUBTERS, text.AGREED_LEFT):
         raise Stop("text-remains")
 
 

@@ -1,7 +1,7 @@
 """Finds text that lies on the anatomy, as ink: nothing is recognised, so nothing readable can leak.
 
-Two small nets, made by `training.overlay_net` from drawn pictures only (their recipes lie beside them):
-one blanks, the other, of another shape and seed, looks whether anything is left.
+Small nets, made by `training.overlay_net` from drawn pictures only (their recipes lie beside them): some
+blank, others, of another shape or shown other pictures, look whether anything is left.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from workers.pixels import Box, Gray, heads
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-Net = Literal["overlay", "residual", "finer", "keen"]
+Net = Literal["overlay", "residual", "finer", "keen", "remnant"]
 Read = Callable[[NDArray[np.uint8]], Gray]
 """RGB of an area to its ink (1), half the size (rounded up)."""
 
@@ -27,6 +27,7 @@ SHA256: Final[dict[Net, str]] = {
     "residual": "356c75896a8e1c0e143368d1a2b6ccabee6b3b4cbc5dacc9bda9dfb7bca2a9c4",
     "finer": "5557192d4f6fe650ad62eaeffc7d51ca7207d6193bc9bb6935185732cea07e3c",
     "keen": "7d81efdc58dac830011f3090e4818051bc8e492c3783be3e4161c3a8d5e741cc",
+    "remnant": "25e77e2d091b0df52cf03bba03f3f8a4bd3bae6fa91a7281d7e64f287c26fa53",
 }
 
 STRIDE: Final = 16
@@ -60,9 +61,14 @@ class Left(NamedTuple):
     px: int
 
 
+DOUBTER: Final[tuple[Net, ...]] = ("residual",)
 LEFT: Final = Left(0.0, 30)
-LARGER_LEFT: Final = Left(-2.0, 60)
-"""Where more was blanked before: on drawn pictures it doubts fewer and finds as many lines."""
+
+DOUBTERS: Final[tuple[Net, ...]] = ("residual", "remnant")
+"""The second was trained on what blanking leaves: it knows the edges of blanked boxes, the first does not."""
+
+AGREED_LEFT: Final = Left(-2.0, 30)
+"""Set on what tuning may use: no picture without text left is doubted, and every whole line is seen."""
 
 
 def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
@@ -79,12 +85,18 @@ def on_heads(rgb: NDArray[np.uint8], mask: Gray, read: Read, context_px: int = C
     return np.asarray(found & mask, np.uint8)
 
 
-def remains(rgb: NDArray[np.uint8], mask: Gray, found: Gray, least: Left = LEFT) -> bool:
-    """Whether the second net sees text on the heads beside what was `found` and blanked."""
+def remains(
+    rgb: NDArray[np.uint8],
+    mask: Gray,
+    found: Gray,
+    nets: Sequence[Net] = DOUBTER,
+    least: Left = LEFT,
+) -> bool:
+    """Whether other nets, by their mean, see text on the heads beside what was `found` and blanked."""
     left = np.where((found > 0)[..., None], np.uint8(0), rgb)
     clear = mask & (1 - found)
     for x, y, w, h in widened(mask):
-        logits = seen("residual", left[y : y + h, x : x + w])
+        logits = agreed(nets, left[y : y + h, x : x + w])
         size = (logits.shape[1], logits.shape[0])
         where = cv2.resize(clear[y : y + h, x : x + w], size, interpolation=cv2.INTER_NEAREST)
         certain = ((logits >= least.logit) & (where > 0)).astype(np.uint8)
@@ -164,6 +176,11 @@ def seen(net: Net, area: NDArray[np.uint8]) -> NDArray[np.float32]:
     padded = cv2.copyMakeBorder(area, 0, -height % STRIDE, 0, -width % STRIDE, cv2.BORDER_REPLICATE)
     (logits,) = session(net).run(None, {"rgb": np.ascontiguousarray(padded)[None]})
     return np.asarray(logits[0, 0, : (height + 1) // 2, : (width + 1) // 2], np.float32)
+
+
+def agreed(nets: Sequence[Net], area: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The mean of what nets see: what one of them takes for ink by mistake, the other does not."""
+    return np.asarray(np.mean([seen(net, area) for net in nets], axis=0), np.float32)
 
 
 def stamp(net: Net) -> str:
