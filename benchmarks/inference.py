@@ -21,6 +21,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import uvloop
+
 from adapters.storage.nats_connection import connect
 from adapters.storage.streams import check_durability, provision
 from benchmarks.measuring import show
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--killed-cases", type=int, default=60, help="asked while a worker dies")
     parser.add_argument("--json", action="store_true", help="only the JSON line")
     given = parser.parse_args(arguments)
-    loads = asyncio.run(run(given.seconds, given.rounds, given.batch))
+    loads = uvloop.run(run(given.seconds, given.rounds, given.batch))
     outcome = summary(loads) | asyncio.run(killed(given.killed_cases))
     outcome |= {"batch": given.batch, "rounds": given.rounds, "table": table(loads)}
     if not given.json:

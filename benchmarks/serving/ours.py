@@ -7,11 +7,11 @@ only what a message names differs: an image instead of the case that has it.
 """
 
 import argparse
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import uvloop
 from nats.aio.client import Client
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
 from numpy.typing import NDArray
@@ -84,4 +84,4 @@ if __name__ == "__main__":
     parser.add_argument("--objects", required=True)
     parser.add_argument("--batch", type=int, required=True)
     given = parser.parse_args()
-    asyncio.run(serve(given.model.read_bytes(), given.url, given.objects, given.batch))
+    uvloop.run(serve(given.model.read_bytes(), given.url, given.objects, given.batch))

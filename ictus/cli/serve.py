@@ -71,6 +71,7 @@ def run(*roles: str, data: Data = None) -> None:
     roles
         inbox, bot, ingest, inference, answer, outbox, projector, witness, dataset-worker.
     """
+    import uvloop
     from nats.js.errors import NotFoundError
 
     from commands.ports import Unavailable
@@ -81,7 +82,7 @@ def run(*roles: str, data: Data = None) -> None:
     if unknown or not roles:
         raise BadSetting(f"name roles to run, of: {', '.join(ROLES)}")
     try:
-        asyncio.run(run_roles(roles, _addressed(data)))
+        uvloop.run(run_roles(roles, _addressed(data)))
     except NotFoundError:
         raise Unavailable(NO_LEDGER) from None
 
