@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 import cv2
 import msgspec
 
-from workers.ingest import pipeline, specimens, syscalls
+from workers.ingest import pipeline, specimens, syscalls, text
 from workers.ingest.outcome import Pixels
 from workers.ingest.sniff import can_read
 
@@ -101,6 +101,7 @@ def warm_up(act: str, profile: str) -> None:
         height, width = rgb.shape[:2]
         for each in (profile, WITHOUT_GATE):
             pipeline.look(Pixels(height, width, rgb.tobytes(), False, {}), profile=each)
+        text.load_doubters()
         return
     for file in specimens.files():
         pipeline.read(file)

@@ -102,6 +102,12 @@ def agreed_to_remain(rgb: NDArray[np.uint8], mask: Gray, found: Gray) -> bool:
     return False
 
 
+def load_doubters() -> None:
+    """Has every net that may be asked run once: a process that is confined later can load none."""
+    for net in DOUBTERS:
+        seen(net, np.zeros((STRIDE, STRIDE, 3), np.uint8))
+
+
 def left_over(
     rgb: NDArray[np.uint8], mask: Gray, found: Gray
 ) -> Iterator[tuple[NDArray[np.uint8], Gray]]:
