@@ -170,7 +170,7 @@ class Session(asyncio.Protocol):
         self._unsent.append(data)
 
     def _send(self) -> None:
-        if self.is_open:
+        if self._unsent and self.is_open:
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 

@@ -55,8 +55,12 @@ python -m benchmarks.serving.report inference.json endtoend.json > docs/benchmar
 NOTE = """
 The servings had two cores to themselves, askers included (3 s a turn, 2 rounds); the whole way of a photo
 below was measured on a machine that others worked on (a load of 10), which stretches its seconds.
-Of ours above ONNX Runtime, nearly half is nats-server, which stores, delivers and deletes, and a third the
-event loop. On processors a batch is not cheaper per image, so for a large model everybody has the same
+Of ours above ONNX Runtime, half is nats-server, two thirds of it for syncing: each request, and, since a
+work queue forgets durably, each acknowledgement. The asker's image is two syncs more. A sync takes 0.4 ms
+on quiet processors and 4 ms beside other work, and is then what bounds ours: with everything in memory
+files, beside the same other work, it gave 1.5 and 1.3 times LitServe's requests/s at 8 and 32, and half
+its median for one.
+On processors a batch is not cheaper per image, so for a large model everybody has the same
 limit, and what is left is noise. On a GPU nothing was run.
 """
 

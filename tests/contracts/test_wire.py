@@ -307,3 +307,22 @@ async def test_a_server_that_goes_silent_is_left(monkeypatch: pytest.MonkeyPatch
             await inbox.take(10)
 
     assert not session.is_open
+
+
+async def test_what_is_said_in_one_turn_goes_out_in_one_piece_also_before_it_closes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[bytes] = []
+    async with stranger(b'INFO {"max_payload":1000}\r\nPONG\r\n') as wire:
+        session = await wire.session()
+        await session.drained()
+        monkeypatch.setattr(session._transport, "write", said.append)
+
+        session.write(b"PUB a 0\r\n\r\n")
+        session.write(b"PUB b 0\r\n\r\n")
+        assert said == []
+        await asyncio.sleep(0)
+        session.write(b"PUB c 0\r\n\r\n")
+        await session.close()
+
+    assert said == [b"PUB a 0\r\n\r\nPUB b 0\r\n\r\n", b"PUB c 0\r\n\r\n"]
