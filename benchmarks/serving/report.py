@@ -53,8 +53,7 @@ python -m benchmarks.serving.report inference.json endtoend.json > docs/benchmar
 """
 
 NOTE = """
-The servings had two cores to themselves, askers included (3 s a turn, 2 rounds); the whole way of a photo
-below was measured on a machine that others worked on (a load of 10), which stretches its seconds.
+Two cores and nothing else on them, askers included; 3 s a turn, 3 rounds.
 Of ours above ONNX Runtime, half is nats-server, two thirds of it for syncing: each request, and, since a
 work queue forgets durably, each acknowledgement. The asker's image is two syncs more. A sync takes 0.4 ms
 on quiet processors and 4 ms beside other work, and is then what bounds ours: with everything in memory
