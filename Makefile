@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Many short processes: what one has compiled serves the next.
+export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-long check bench clean
+.PHONY: demo test tests test-long check bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.run: pyproject.toml
@@ -17,13 +19,16 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing ictus and its tools into $(VENV) (once)" >&2
-	@$(BIN)/python -m pip install --quiet --editable '.[local,cpu,heic,dicom,train,fonts,dev]' >&2
+	@$(BIN)/python -m pip install --quiet --no-compile --editable '.[local,cpu,heic,dicom,train,fonts,dev]' >&2
 	@touch $@ $(VENV)/.run
 
 demo: $(VENV)/.run
 	@$(BIN)/ictus demo $(ARGS)
 
-test: check
+test: $(VENV)/.dev
+	@$(MAKE) --no-print-directory -j 2 check tests
+
+tests: $(VENV)/.dev
 	@$(BIN)/pytest -q -n 3 --dist loadfile -m "not long" $(ARGS)
 
 test-long: $(VENV)/.dev

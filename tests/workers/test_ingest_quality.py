@@ -132,7 +132,7 @@ def test_the_same_bytes_give_the_same_outcome_in_another_process() -> None:
 
 
 NETS = (
-    *map(text.stamp, (*text_lines.NETS, "residual")),
+    *map(text.stamp, (*text_lines.NETS, *text.DOUBTERS)),
     *map(recognise.stamp, ("page", "sequence")),
 )
 """Of the profile of new images."""
