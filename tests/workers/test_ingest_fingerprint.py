@@ -1,5 +1,6 @@
 """Fingerprints: the same picture in other clothes is near, another slice or head is not."""
 
+from functools import cache
 from itertools import combinations
 
 import cv2
@@ -50,17 +51,19 @@ def darkened(picture: Canvas) -> bytes:
     return as_jpeg((255 * (picture / 255) ** 1.3).astype(np.uint8))
 
 
-ORIGINALS = [case(seed).images[0].data for seed in range(810, 820)]
+@cache
+def originals() -> list[bytes]:
+    return [case(seed).images[0].data for seed in range(810, 820)]
 
 
 @pytest.mark.parametrize("change", [recompressed, cropped, darkened])
 def test_the_same_picture_in_other_clothes_is_a_near_duplicate(change) -> None:  # type: ignore[no-untyped-def]
-    for data in ORIGINALS[:4]:
+    for data in originals()[:4]:
         assert alike(taken(data), taken(change(pixels(data))))
 
 
 def test_other_heads_are_no_near_duplicates() -> None:
-    found = [taken(data) for data in ORIGINALS]
+    found = [taken(data) for data in originals()]
     assert not any(alike(one, other) for one, other in combinations(found, 2))
 
 

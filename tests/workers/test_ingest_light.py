@@ -1,5 +1,7 @@
 """Light that hides the anatomy is told by its name; good pictures are left in peace."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -15,21 +17,17 @@ from workers.ingest.pipeline import look
 
 PROFILE = "ingest-3"
 Canvas = NDArray[np.uint8]
-IMAGES = [(image.channel, image.data) for seed in range(700, 712) for image in case(seed).images]
 
 
+@cache
 def pictures(channel: str) -> list[Canvas]:
+    drawn = [image for seed in range(700, 712) for image in case(seed).images]
     found = [
-        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-        for name, data in IMAGES
-        if name == channel
+        cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR_RGB)
+        for image in drawn
+        if image.channel == channel
     ]
     return [np.asarray(each, np.uint8) for each in found]
-
-
-SCREENSHOT, PHOTO = pictures("screenshot")[0], pictures("screen-photo")[0]
-LIT_PHOTO = pictures("screen-photo")[3]
-"""Still known as a brain under a weaker lamp; others are not, and are quarantined for that."""
 
 
 def outcome_of(canvas: Canvas, by_camera: bool = False) -> Ingested | Refused:
@@ -59,19 +57,22 @@ def test_good_pictures_are_neither_refused_nor_warned_of_for_their_light(channel
 
 
 def test_a_picture_without_light_is_refused_and_a_dim_one_is_warned_of() -> None:
-    assert outcome_of(lit(SCREENSHOT, 0.12)) == Refused("rejected", "too-dark")
-    dim = outcome_of(lit(SCREENSHOT, 0.2))
+    assert outcome_of(lit(pictures("screenshot")[0], 0.12)) == Refused("rejected", "too-dark")
+    dim = outcome_of(lit(pictures("screenshot")[0], 0.2))
     assert isinstance(dim, Ingested)
     assert "little-contrast" in dim.warnings
 
 
 def test_a_burnt_out_picture_is_refused() -> None:
-    assert outcome_of(lit(SCREENSHOT, 4)) == Refused("rejected", "too-bright")
+    assert outcome_of(lit(pictures("screenshot")[0], 4)) == Refused("rejected", "too-bright")
 
 
 def test_a_reflected_lamp_that_hides_anatomy_is_refused_and_a_weaker_one_is_warned_of() -> None:
-    assert outcome_of(with_lamp(PHOTO, 1.6), by_camera=True) == Refused("rejected", "glare")
-    weaker = outcome_of(with_lamp(LIT_PHOTO, 0.8), by_camera=True)
+    assert outcome_of(with_lamp(pictures("screen-photo")[0], 1.6), by_camera=True) == Refused(
+        "rejected", "glare"
+    )
+    still_a_brain = pictures("screen-photo")[3]
+    weaker = outcome_of(with_lamp(still_a_brain, 0.8), by_camera=True)
     assert isinstance(weaker, Ingested)
     assert "glare" in weaker.warnings
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from hashlib import sha256
 
 import cv2
@@ -15,7 +16,10 @@ from workers.ingest import recognise, steps, text, text_lines
 from workers.ingest.pipeline import CURRENT, PROFILE, PROFILE_STEPS, Ingested, Refused, process
 from workers.pixels import load
 
-IMAGES = [(image.channel, image.data) for seed in range(600, 616) for image in case(seed).images]
+
+@cache
+def images() -> list[tuple[str, bytes]]:
+    return [(image.channel, image.data) for seed in range(600, 616) for image in case(seed).images]
 
 
 def pixels(data: bytes) -> NDArray[np.uint8]:
@@ -43,7 +47,7 @@ def distance(one: Ingested | Refused, other: Ingested | Refused) -> int:
 
 @pytest.mark.parametrize("channel", ["screenshot", "screen-photo"])
 def test_what_a_clinician_sends_passes_the_gate_and_its_source_is_guessed(channel: str) -> None:
-    outcomes = [process(data) for name, data in IMAGES if name == channel]
+    outcomes = [process(data) for name, data in images() if name == channel]
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Ingested)]
     assert len(accepted) == len(outcomes) >= 10
     right = [outcome.source == channel for outcome in accepted]
@@ -52,18 +56,18 @@ def test_what_a_clinician_sends_passes_the_gate_and_its_source_is_guessed(channe
 
 @pytest.mark.parametrize("channel", ["screenshot", "screen-photo"])
 def test_a_picture_out_of_focus_is_refused(channel: str) -> None:
-    sharp = [data for name, data in IMAGES if name == channel][:6]
+    sharp = [data for name, data in images() if name == channel][:6]
     outcomes = [process(blurred(data, 0.016)) for data in sharp]
     assert outcomes == [Refused("rejected", "too-blurred")] * len(sharp)
 
 
 def test_low_contrast_is_not_taken_for_blur() -> None:
-    dim = as_jpeg((pixels(IMAGES[0][1]) * 0.4).astype(np.uint8), 95)
+    dim = as_jpeg((pixels(images()[0][1]) * 0.4).astype(np.uint8), 95)
     assert isinstance(process(dim), Ingested)
 
 
 def test_a_head_of_too_few_pixels_is_refused_and_a_small_one_is_warned_of() -> None:
-    picture = next(pixels(data) for name, data in IMAGES if name == "screenshot")
+    picture = next(pixels(data) for name, data in images() if name == "screenshot")
     outcome = process(as_jpeg(picture, 95))
     assert isinstance(outcome, Ingested)
     for head_px, expected in ((80, "rejected"), (130, "small-head")):
@@ -79,21 +83,21 @@ def test_a_head_of_too_few_pixels_is_refused_and_a_small_one_is_warned_of() -> N
 
 
 def test_a_huge_picture_is_reduced() -> None:
-    picture = cv2.resize(pixels(IMAGES[0][1]), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    picture = cv2.resize(pixels(images()[0][1]), None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
     outcome = process(as_jpeg(picture, 95))
     assert isinstance(outcome, Ingested)
     assert max(outcome.width, outcome.height) <= steps.SIDE_PX_MAX
 
 
 def test_a_recompressed_copy_is_recognised_and_another_patient_is_not() -> None:
-    first, second = (process(data) for _, data in (IMAGES[0], IMAGES[-1]))
-    copy = cv2.resize(pixels(IMAGES[0][1]), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    first, second = (process(data) for _, data in (images()[0], images()[-1]))
+    copy = cv2.resize(pixels(images()[0][1]), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
     assert distance(process(as_jpeg(copy, 70)), first) <= 6
     assert distance(first, second) > 6
 
 
 def test_the_outcome_describes_its_derivative() -> None:
-    for _, data in IMAGES[:5]:
+    for _, data in images()[:5]:
         outcome = process(data)
         assert isinstance(outcome, Ingested)
         gray = load(outcome.derivative)
@@ -106,7 +110,7 @@ def test_the_outcome_describes_its_derivative() -> None:
 
 def test_the_same_bytes_give_the_same_outcome_on_any_number_of_threads() -> None:
     before = cv2.getNumThreads()
-    data = [data for _, data in IMAGES[:6]]
+    data = [data for _, data in images()[:6]]
     try:
         cv2.setNumThreads(1)
         alone = [process(one) for one in data]
@@ -122,7 +126,7 @@ def test_the_same_bytes_give_the_same_outcome_in_another_process() -> None:
         "import sys; from workers.ingest.pipeline import process;"
         "sys.stdout.write(process(sys.stdin.buffer.read()).sha256)"
     )
-    data = IMAGES[0][1]
+    data = images()[0][1]
     there = subprocess.run(
         [sys.executable, "-c", program], input=data, capture_output=True, check=True
     )

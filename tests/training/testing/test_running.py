@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ictus.models import DEMO_BUNDLE
+from tests.training import blots
 from training.synthetic.facts import Plan
 from training.synthetic.rows import write
 from training.testing.acceptance import read_acceptance
@@ -63,8 +64,11 @@ def test_a_bundle_is_held_to_its_limits_and_carries_the_report(
     assert "Passed: every limit holds" in html
     assert told["notice"] in html
 
+
+def test_a_bundle_that_misses_a_limit_fails(bundle: Path, tmp_path: Path) -> None:
+    dataset, limits = blots.write(tmp_path / "blots", 40), tmp_path / "limits.toml"
     limits.write_text("[auroc]\nat_least = 1.1\n")
-    failed = ictus(*asked)
+    failed = ictus("test", bundle, "--dataset", dataset, "--acceptance", limits)
     assert failed.returncode == 5
     assert "NOT PASSED" in failed.stderr
     assert "FAILS" in failed.stdout
