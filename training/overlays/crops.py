@@ -47,6 +47,13 @@ NONE_FAINT: Final = Faint()
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
+def drawing(seed: int) -> Generator:
+    """What one process of a loader draws by, with one thread of OpenCV's."""
+    worker = get_worker_info()
+    cv2.setNumThreads(1)
+    return Generator(PCG64((seed, worker.id if worker else 0)))
+
+
 class Crops(IterableDataset[Sample]):
     """RGB uint8 (SIDE_PX, SIDE_PX, 3) and ink 0/1 (SIDE_PX, SIDE_PX); the same seed, the same crops."""
 
@@ -55,9 +62,7 @@ class Crops(IterableDataset[Sample]):
         self.faint = faint
 
     def __iter__(self) -> Iterator[Sample]:
-        worker = get_worker_info()
-        rng = Generator(PCG64((self.seed, worker.id if worker else 0)))
-        cv2.setNumThreads(1)
+        rng = drawing(self.seed)
         pool: deque[NDArray[np.uint8]] = deque(maxlen=POOL)
         seen: deque[Sample] = deque(maxlen=SEEN)
         for number in count():

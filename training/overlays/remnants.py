@@ -7,12 +7,12 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.random import PCG64, Generator
+from numpy.random import Generator
 from numpy.typing import NDArray
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset
 
 from training.overlays import anatomy as anatomies, camera, crops
-from training.overlays.crops import SIDE_PX, Faint, Sample
+from training.overlays.crops import SIDE_PX, Faint, Sample, drawing
 from training.overlays.viewers import Layout, screen
 from workers.ingest import anatomy, text, text_lines
 from workers.pixels import Gray
@@ -46,9 +46,7 @@ class Remnants(IterableDataset[Sample]):
         self.faint = faint
 
     def __iter__(self) -> Iterator[Sample]:
-        worker = get_worker_info()
-        rng = Generator(PCG64((self.seed, worker.id if worker else 0)))
-        cv2.setNumThreads(1)
+        rng = drawing(self.seed)
         fresh = self.fresh(rng)
         seen: deque[Sample] = deque(maxlen=KEPT)
         missed: deque[Sample] = deque(maxlen=KEPT)
