@@ -17,10 +17,8 @@ from adapters.storage.histories import Histories
 from adapters.storage.nats_connection import (
     PAUSE_SECONDS,
     Answer,
-    jetstream,
-    must_be_connected,
+    manage,
     patiently,
-    reaching,
 )
 from adapters.storage.replay import Stored, replay
 from adapters.storage.streams import LEDGER, LEDGER_ID, LEDGER_ORIGIN
@@ -113,12 +111,7 @@ class JetStreamLedger:
             await sleep(PAUSE_SECONDS)
 
     async def head(self) -> Head:
-        return await patiently(self._head)
-
-    async def _head(self) -> Head:
-        must_be_connected(self._client)
-        with reaching(self._client):
-            info = await jetstream(self._client).stream_info(LEDGER)
+        info = await manage(self._client, lambda js: js.stream_info(LEDGER))
         metadata = info.config.metadata or {}
         return Head(UUID(metadata[LEDGER_ID]), metadata[LEDGER_ORIGIN], info.state.last_seq)
 

@@ -14,6 +14,7 @@ from nats.js.errors import NotFoundError
 from adapters.storage.nats_connection import (
     ANSWER_SECONDS_MAX,
     jetstream,
+    manage,
     must_be_connected,
     patiently,
     reaching,
@@ -35,7 +36,9 @@ class JetStreamMessages:
         self._client = client
 
     async def head(self) -> Head:
-        return await patiently(self._head)
+        info = await manage(self._client, lambda js: js.stream_info(LEDGER))
+        metadata = info.config.metadata or {}
+        return Head(UUID(metadata[LEDGER_ID]), metadata[LEDGER_ORIGIN], info.state.last_seq)
 
     async def read(self, first: int, last: int) -> AsyncIterator[Stored]:
         while first <= last:
@@ -53,19 +56,7 @@ class JetStreamMessages:
                 return
 
     async def durables(self) -> dict[str, int]:
-        return await patiently(self._durables)
-
-    async def _head(self) -> Head:
-        must_be_connected(self._client)
-        with reaching(self._client):
-            info = await jetstream(self._client).stream_info(LEDGER)
-        metadata = info.config.metadata or {}
-        return Head(UUID(metadata[LEDGER_ID]), metadata[LEDGER_ORIGIN], info.state.last_seq)
-
-    async def _durables(self) -> dict[str, int]:
-        must_be_connected(self._client)
-        with reaching(self._client):
-            found = await jetstream(self._client).consumers_info(LEDGER)
+        found = await manage(self._client, lambda js: js.consumers_info(LEDGER))
         return {
             each.config.durable_name: each.ack_floor.stream_seq if each.ack_floor else 0
             for each in found

@@ -188,6 +188,17 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
             await sleep(PAUSE_SECONDS)
 
 
+async def manage(client: Client, call: Callable[[JetStreamContext], Awaitable[T]]) -> T:
+    """One request of the control plane, patiently: one that does the same when it is made twice."""
+
+    async def attempt() -> T:
+        must_be_connected(client)
+        with reaching(client):
+            return await call(jetstream(client))
+
+    return await patiently(attempt)
+
+
 async def ask(
     client: Client, subject: str, payload: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Msg:

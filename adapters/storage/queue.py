@@ -13,7 +13,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 from nats.js.errors import NotFoundError
 
 from adapters.storage.bucket import Bucket
-from adapters.storage.nats_connection import PAUSE_SECONDS, jetstream, patiently, reaching
+from adapters.storage.nats_connection import PAUSE_SECONDS, jetstream, manage, patiently, reaching
 from adapters.storage.pull import NANOSECONDS, pull
 from adapters.storage.streams import BLOCKED_BUCKET, SCHEDULE_ROOT, SENT_BUCKET, token
 from adapters.storage.wire import Wire, wire_beside
@@ -72,23 +72,17 @@ class JetStreamQueue:
             await sleep(PAUSE_SECONDS)
 
     async def backlog(self, stream: str, durable: str) -> int:
-        return await patiently(partial(self._backlog, stream, durable))
-
-    async def _backlog(self, stream: str, durable: str) -> int:
         try:
-            with reaching(self._client):
-                info = await jetstream(self._client).consumer_info(stream, durable)
+            info = await manage(self._client, lambda js: js.consumer_info(stream, durable))
         except NotFoundError:
             return 0
         return (info.num_ack_pending or 0) + (info.num_pending or 0)
 
     async def latest(self, stream: str, subject: str) -> bytes | None:
-        return await patiently(partial(self._latest, stream, subject))
-
-    async def _latest(self, stream: str, subject: str) -> bytes | None:
         try:
-            with reaching(self._client):
-                found = await jetstream(self._client).get_last_msg(stream, subject, direct=True)
+            found = await manage(
+                self._client, lambda js: js.get_last_msg(stream, subject, direct=True)
+            )
         except NotFoundError:
             return None
         return found.data or b""

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from msgspec import json
 from nats.aio.client import Client
+from nats.js.api import ConsumerConfig
 
 from adapters.storage.commits import EVENTS_MAX
 from adapters.storage.jetstream import (
@@ -18,7 +19,7 @@ from adapters.storage.jetstream import (
     CONTENT_TYPE_HEADER,
     MESSAGE_ID,
 )
-from adapters.storage.nats_connection import ask, jetstream, reaching
+from adapters.storage.nats_connection import ask, manage
 from adapters.storage.queue import consumer_config
 from adapters.storage.streams import (
     LEDGER,
@@ -47,15 +48,14 @@ async def make_ledger(client: Client, ledger: UUID, origin: str, replicas: int =
         raise Unfit("There is a ledger on this server already: nothing is restored over it.")
     (wanted,) = (stream for stream in STREAMS if stream.name == LEDGER)
     metadata = {LEDGER_ID: str(ledger), LEDGER_ORIGIN: origin}
-    with reaching(client):
-        await jetstream(client).add_stream(wanted.evolve(num_replicas=replicas), metadata=metadata)
+    wanted = wanted.evolve(num_replicas=replicas)
+    await manage(client, lambda js: js.add_stream(wanted, metadata=metadata))
     await provision(client, cast(Origin, origin), replicas)
 
 
 async def stream_names(client: Client) -> set[str]:
     """Of all streams on the server, buckets included."""
-    with reaching(client):
-        return {info.config.name or "" for info in await jetstream(client).streams_info()}
+    return {info.config.name or "" for info in await manage(client, lambda js: js.streams_info())}
 
 
 async def write_messages(client: Client, messages: AsyncIterator[Stored]) -> int:
@@ -78,13 +78,16 @@ async def put_durables(
     One without a position begins with the first message. Raises Unavailable.
     """
     for durable, filters in subjects.items():
-        with reaching(client):
-            await jetstream(client).add_consumer(LEDGER, consumer_config(durable, filters))
+        await _put_durable(client, consumer_config(durable, filters))
         wish = json.encode({"seq": positions.get(durable, 0) + 1})
         answer = await ask(client, f"$JS.API.CONSUMER.RESET.{LEDGER}.{durable}", wish)
         reply = json.decode(answer.data)
         if "error" in reply:
             raise Damaged(f"consumer {durable} cannot be placed: {reply['error']['description']}")
+
+
+async def _put_durable(client: Client, config: ConsumerConfig) -> None:
+    await manage(client, lambda js: js.add_consumer(LEDGER, config))
 
 
 async def _batches(messages: AsyncIterator[Stored]) -> AsyncIterator[list[Stored]]:

@@ -1,6 +1,6 @@
 """The streams and buckets of design §7: one table, made once, checked at every start."""
 
-from asyncio import to_thread
+from asyncio import sleep, to_thread
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from logging import getLogger
@@ -14,13 +14,14 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 
-from adapters.storage.nats_connection import jetstream, reaching
+from adapters.storage.nats_connection import PAUSE_SECONDS, manage
 from domain.identity import SUBJECT_ROOT, Instant
 
 SERVER_VERSION_MIN = (2, 15, 1)
 VARZ_SECONDS_MAX = 5.0
 SKEW_SECONDS_MAX = 5.0
-UNRECOVERED = "could not be recovered"
+UNRECOVERED, DELETED = "could not be recovered", " > ."
+DELETION_QUESTIONS_MAX = 50
 
 LEDGER = "ICTUS_EV"
 INBOX = "ICTUS_IN"
@@ -176,7 +177,7 @@ async def check_recovered(monitor_url: str) -> None:
     """Raises Unfit when a node has streams on its disk that it cannot open, such as those of an
     account that its configuration no longer names. Asked before a ledger is made anew."""
     for url in filter(None, monitor_url.split(",")):
-        trouble = await to_thread(_trouble, url.strip())
+        trouble = await _lasting_trouble(url.strip())
         if UNRECOVERED in trouble:
             raise Unfit(
                 f"nats-server has streams that it cannot open ({trouble}): no new ledger is made"
@@ -210,8 +211,7 @@ def clustered(client: Client) -> bool:
 
 async def _existing(client: Client, name: str) -> StreamConfig | None:
     try:
-        with reaching(client):
-            return (await jetstream(client).stream_info(name)).config
+        return (await manage(client, lambda js: js.stream_info(name))).config
     except NotFoundError:
         return None
 
@@ -220,13 +220,13 @@ async def _made(client: Client, wanted: StreamConfig, origin: Origin) -> StreamC
     """If another process makes it at the same moment, its id stands."""
     metadata = {LEDGER_ID: str(uuid4()), LEDGER_ORIGIN: origin} if wanted.name == LEDGER else None
     try:
-        with reaching(client):
-            return (await jetstream(client).add_stream(wanted, metadata=metadata)).config
+        made = await manage(client, lambda js: js.add_stream(wanted, metadata=metadata))
     except BadRequestError:
         found = await _existing(client, wanted.name or "")
         if found is None:
             raise
         return found
+    return made.config
 
 
 def _check_flags(wanted: StreamConfig, found: StreamConfig) -> None:
@@ -289,6 +289,17 @@ def _check_clock(server: datetime, before: datetime, after: datetime) -> None:
             f"The clocks of nats-server and of this machine differ by {skew.total_seconds():.0f} s,"
             f" at most {SKEW_SECONDS_MAX:g} s are allowed: synchronise both (NTP)."
         )
+
+
+async def _lasting_trouble(monitor_url: str) -> str:
+    """The server first renames a stream that it deletes, and until its files are gone it names that
+    remainder as one it could not recover."""
+    for _ in range(DELETION_QUESTIONS_MAX):
+        trouble = await to_thread(_trouble, monitor_url)
+        if DELETED not in trouble:
+            break
+        await sleep(PAUSE_SECONDS)
+    return trouble
 
 
 def _trouble(monitor_url: str) -> str:

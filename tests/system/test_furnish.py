@@ -1,10 +1,12 @@
 """Boot: what must stand stands, and a ledger never silently gets new keys."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from adapters.storage import streams
 from adapters.storage.streams import KEYS_BUCKET, LEDGER, Unfit
 from commands.ports import Damaged, Unavailable
 from ictus.kept import free_port
@@ -60,6 +62,17 @@ async def test_a_database_that_is_away_does_not_let_a_ledger_be_begun(settings: 
 
     with pytest.raises(Unavailable):
         await furnished(replace(settings, postgres=away))
+
+
+@pytest.mark.parametrize(("stream", "recovered"), [(f".{LEDGER}", True), (LEDGER, False)])
+async def test_what_a_deleted_stream_leaves_is_waited_for_but_no_lost_stream(
+    monkeypatch: pytest.MonkeyPatch, stream: str, recovered: bool
+) -> None:
+    said = iter([f"JetStream stream 'ICTUS > {stream}' could not be recovered", ""])
+    monkeypatch.setattr(streams, "_trouble", lambda monitor_url: next(said))
+    with nullcontext() if recovered else pytest.raises(Unfit, match="cannot open"):
+        await streams.check_recovered("http://127.0.0.1")
+    assert (next(said, None) is None) == recovered
 
 
 async def test_another_master_key_is_refused(settings: Settings) -> None:
