@@ -25,9 +25,10 @@ def letters(columns: list[int], level: float, row: int = LINE_ROW) -> NDArray[np
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *parts: NDArray[np.float32]) -> Gray:
-    """Ink in AREA if the nets saw these letters."""
+    """Ink in AREA if all looks saw these letters, and the witness does not gainsay them."""
     logits = np.max(parts, axis=0)
     monkeypatch.setattr(text_lines, "agreed", lambda area: logits)
+    monkeypatch.setattr(text_lines, "testified", lambda area, place, logits: logits)
     return text_lines.followed(AREA)
 
 
@@ -78,11 +79,47 @@ def test_a_corridor_slants_as_its_line_does() -> None:
     assert where[97, 70]
 
 
-def test_nets_agree_on_the_mean_of_what_they_see() -> None:
-    drawn = screen("test", LAYOUTS["test"]["quarters"], default_rng(2)).canvas[:301, :400]
-    one, other = (text.seen(net, drawn) for net in text_lines.NETS)
-    assert one.shape == (151, 200)
+def test_what_the_witness_makes_nothing_of_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "seen", lambda net, area: np.full((1, 1), -9, np.float32))
+    clear, doubtful = letters([60, 72, 84], 5), letters([60, 72, 84], 2, row=70)
+    marked = ((clear > 0) | (doubtful > 0)).astype(np.uint8)
+    ink = text_lines.confirmed(AREA, marked, np.maximum(clear, doubtful))
+    assert ink[clear > 0].all()
+    assert not ink[70:].any()
+
+
+def test_the_witness_sees_the_place_of_the_ink_and_what_is_around(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shapes = []
+
+    def seen(net: text.Net, part: NDArray[np.uint8]) -> NDArray[np.float32]:
+        shapes.append((net, part.shape))
+        return np.zeros((1, 1), np.float32)
+
+    monkeypatch.setattr(text, "seen", seen)
+    ink = (letters([60], 5) > 0).astype(np.uint8)
+    text_lines.confirmed(AREA, ink, letters([60], 5))
+    height, width = (2 * (side + text_lines.WITNESS_PX) for side in LETTER)
+    assert shapes == [(text_lines.WITNESS, (height, width, 3))]
+
+
+def test_looks_agree_on_the_mean_of_what_they_see() -> None:
+    drawn = screen("test", LAYOUTS["test"]["quarters"], default_rng(2)).canvas[:301, :401]
+    one, other = (text_lines.looked(drawn, look) for look in text_lines.LOOKS)
+    assert one.shape == other.shape == (151, 201)
     assert np.allclose(text_lines.agreed(drawn), (one + other) / 2, atol=1e-4)
+
+
+def test_what_an_enlarged_look_sees_lies_where_it_is() -> None:
+    area = np.full((301, 401, 3), 90, np.uint8)
+    cv2.putText(area, "TEST 4711", (120, 160), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (250,) * 3)
+    ink = cv2.resize(area[..., 0], (201, 151), interpolation=cv2.INTER_AREA) > 110
+    for look in text_lines.LOOKS:
+        found = text_lines.looked(area, look) > 0
+        assert found[ink].mean() > 0.8
+        assert not found[:60].any()
+        assert not found[:, :50].any()
 
 
 @pytest.mark.parametrize("number", range(6))
