@@ -7,7 +7,8 @@ Screens of six made-up viewers, in fonts and layouts that nothing was trained or
 screenshot, through a messenger, and as a phone photo; needs the extra `fonts`. A line is gone when 98 %
 of its ink is. Where Tesseract is installed it attacks every derivative (null where it is not), and the
 place of every line that leaks. `doubted_rightly` is the share of what `text-remains` held back that would
-have leaked.
+have leaked. `over_mask` counts heads that another step refused as blanked whole, beside others that go
+through; `over_mask_kept` does not.
 """
 
 import argparse
@@ -31,7 +32,8 @@ from benchmarks.attacker import installed, read_lines
 from benchmarks.leaks import Fate, attacked, fates, told
 from benchmarks.measuring import show
 from benchmarks.peers import redaction
-from training.overlays import camera, writing
+from benchmarks.price import BLACK, kept_heads, over_mask
+from training.overlays import camera
 from training.overlays.fonts import NotInstalled
 from training.overlays.viewers import LAYOUTS, Shot, screen
 from workers.ingest.outcome import Ingested, Pixels, Refused
@@ -39,12 +41,6 @@ from workers.ingest.pipeline import LOOKING, NEWEST, look, named, read, run
 from workers.ingest.result import cut
 from workers.ingest.sheet import Sheet
 from workers.pixels import load
-
-NEAR_PX: Final = 10
-"""Anatomy blanked within this distance of ink is the price of blanking the ink, not a mistake."""
-
-BLACK: Final = 2
-"""What is as dark as this was hardly anatomy."""
 
 SIZES: Final = {"9-12": (9, 12), "13-18": (13, 18), "19-24": (19, 24)}
 UNAVAILABLE: Final = 6
@@ -67,6 +63,8 @@ class Scored(Struct):
     """Whether any pixel is not where it was in the picture."""
     reason: str = ""
     """Why it goes no further."""
+    over_mask_kept: float = 0.0
+    """The price on heads of which anything was kept."""
     rightly: bool | None = None
     """Whether a line would have leaked, had nothing been doubted; None if nothing was."""
 
@@ -134,7 +132,8 @@ def score(asked: tuple[int, int, str]) -> Scored:
     moved = bool((kept != gray)[kept > 1].any())
     price = over_mask(shot, kept, gray)
     lines = attacked(fates(shot, kept, gray), shot, kept)
-    return Scored(kind, "ingested", lines, price, found, moved)
+    of_kept = over_mask(kept_heads(shot, kept), kept, gray)
+    return Scored(kind, "ingested", lines, price, found, moved, over_mask_kept=of_kept)
 
 
 def held_back(
@@ -152,7 +151,7 @@ def held_back(
         kept = undoubted(pixels, profile, gray.shape)
         rightly = any(fate.leaks for fate in fates(shot, kept, gray))
     lines = fates(shot, np.zeros_like(gray), gray)
-    return Scored(kind, outcome, lines, 0.0, None, False, refused.reason, rightly)
+    return Scored(kind, outcome, lines, 0.0, None, False, refused.reason, rightly=rightly)
 
 
 def undoubted(pixels: Pixels, profile: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -192,12 +191,6 @@ def replaced(
     return kept
 
 
-def over_mask(shot: Shot, kept: NDArray[np.uint8], gray: NDArray[np.uint8]) -> float:
-    """Share of the heads that was blanked though no ink is near."""
-    heads = (shot.heads > 0) & (gray > BLACK) & ~writing.around(shot.ink > 0, NEAR_PX)
-    return float((heads & (kept <= 1)).sum() / max(1, heads.sum()))
-
-
 def summary(images: list[Scored]) -> dict[str, Any]:
     """All that is promised; recalls are of the lines in images that were ingested."""
     through = [image for image in images if image.outcome == "ingested"]
@@ -205,6 +198,7 @@ def summary(images: list[Scored]) -> dict[str, Any]:
     return {
         **figures(through),
         "quarantine_rate": share_of(images, "quarantined"),
+        "over_mask_kept_mean": round(mean([image.over_mask_kept for image in through]), 5),
         **doubts(images),
         **leaks_of(through),
         "refused_rate": share_of(images, "refused"),
@@ -251,7 +245,7 @@ def figures(through: list[Scored]) -> dict[str, Any]:
     return {
         **recalls(through),
         **{f"seen_{k}": v for k, v in recalls(through, seen_only=True).items()},
-        "over_mask_mean": round(float(np.mean(prices)), 5),
+        "over_mask_mean": round(mean(prices), 5),
         "over_mask_p99": round(float(np.percentile(prices, 99)), 5),
         "leaking_images": round(sum(map(bool, leaks)) / max(1, len(through)), 5),
         "seen_leaking_images": round(sum(seen) / max(1, len(through)), 5),
@@ -279,6 +273,11 @@ def recalls(
         shares[f"{name}_recall"] = round(1 - sum(leaks) / len(leaks), 5) if leaks else None
         shares[f"{name}_lines"] = len(leaks)
     return shares
+
+
+def mean(prices: list[float]) -> float:
+    """1, the dearest, of none."""
+    return float(np.mean(prices or [1.0]))
 
 
 def share_of(images: list[Scored], outcome: str) -> float:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
-from benchmarks.deid import Scored, figures, over_mask, replaced
+from benchmarks.deid import Scored, figures, replaced
 from benchmarks.leaks import fates
 from benchmarks.measuring import show
+from benchmarks.price import over_mask
 from training.overlays import camera
 from training.overlays.viewers import LAYOUTS, Shot, screen
 from workers.ingest.outcome import Ingested, Pixels

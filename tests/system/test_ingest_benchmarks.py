@@ -11,6 +11,8 @@ import pytest
 from benchmarks import attacker
 from benchmarks.deid import Fate, Scored, summary
 from benchmarks.peers import redaction
+from benchmarks.price import kept_heads, over_mask
+from training.overlays.viewers import Shot
 from training.overlays.writing import Line
 
 PROMISED = {
@@ -18,6 +20,7 @@ PROMISED = {
     "on_head_recall",
     "over_mask_mean",
     "over_mask_p99",
+    "over_mask_kept_mean",
     "leaking_images",
     "quarantine_rate",
     "quarantined_for",
@@ -70,6 +73,17 @@ def test_a_line_that_is_left_is_a_leak() -> None:
     told = summary([scored(0.0), scored(0.5)])
     assert (told["on_head_recall"], told["leaking_images"]) == (0.5, 0.5)
     assert told["off_head_recall"] is None
+
+
+def test_a_head_that_was_refused_whole_is_no_price_of_blanking_text() -> None:
+    heads, gray = np.zeros((40, 90), np.uint16), np.full((40, 90), 50, np.uint8)
+    heads[5:35, 5:35] = heads[5:35, 50:80] = 1
+    kept = np.where(heads > 0, gray, 0).astype(np.uint8)
+    kept[:, 45:] = 1
+    kept[5:8, 5:35] = 1
+    shot = Shot(np.repeat(gray[..., None], 3, 2), heads, np.zeros_like(heads), ())
+    assert over_mask(shot, kept, gray) == pytest.approx(0.55)
+    assert over_mask(kept_heads(shot, kept), kept, gray) == pytest.approx(0.1)
 
 
 def test_a_screenshot_whose_pixels_moved_is_a_wrong_warp() -> None:

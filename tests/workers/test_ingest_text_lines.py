@@ -25,10 +25,9 @@ def letters(columns: list[int], level: float, row: int = LINE_ROW) -> NDArray[np
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *parts: NDArray[np.float32]) -> Gray:
-    """Ink in AREA if all looks saw these letters, and the witness does not gainsay them."""
+    """Ink in AREA if the looks agreed on these letters."""
     logits = np.max(parts, axis=0)
     monkeypatch.setattr(text_lines, "agreed", lambda area: logits)
-    monkeypatch.setattr(text_lines, "testified", lambda area, place, logits: logits)
     return text_lines.followed(AREA)
 
 
@@ -79,36 +78,18 @@ def test_a_corridor_slants_as_its_line_does() -> None:
     assert where[97, 70]
 
 
-def test_what_the_witness_makes_nothing_of_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "seen", lambda net, area: np.full((1, 1), -9, np.float32))
-    clear, doubtful = letters([60, 72, 84], 5), letters([60, 72, 84], 2, row=70)
-    marked = ((clear > 0) | (doubtful > 0)).astype(np.uint8)
-    ink = text_lines.confirmed(AREA, marked, np.maximum(clear, doubtful))
-    assert ink[clear > 0].all()
-    assert not ink[70:].any()
-
-
-def test_the_witness_sees_the_place_of_the_ink_and_what_is_around(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shapes = []
-
-    def seen(net: text.Net, part: NDArray[np.uint8]) -> NDArray[np.float32]:
-        shapes.append((net, part.shape))
-        return np.zeros((1, 1), np.float32)
-
-    monkeypatch.setattr(text, "seen", seen)
-    ink = (letters([60], 5) > 0).astype(np.uint8)
-    text_lines.confirmed(AREA, ink, letters([60], 5))
-    height, width = (2 * (side + text_lines.WITNESS_PX) for side in LETTER)
-    assert shapes == [(text_lines.WITNESS, (height, width, 3))]
+def test_a_line_in_which_nothing_is_clear_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear, doubtful = letters([60, 72, 84], 0), letters([60, 72, 84], -1, row=70)
+    ink = found(monkeypatch, clear, doubtful)
+    assert ink[clear > -9].all()
+    assert not ink[doubtful > -9].any()
 
 
 def test_looks_agree_on_the_mean_of_what_they_see() -> None:
     drawn = screen("test", LAYOUTS["test"]["quarters"], default_rng(2)).canvas[:301, :401]
-    one, other = (text_lines.looked(drawn, look) for look in text_lines.LOOKS)
-    assert one.shape == other.shape == (151, 201)
-    assert np.allclose(text_lines.agreed(drawn), (one + other) / 2, atol=1e-4)
+    looks = [text_lines.looked(drawn, look) for look in text_lines.LOOKS]
+    assert {each.shape for each in looks} == {(151, 201)}
+    assert np.allclose(text_lines.agreed(drawn), sum(looks) / 3, atol=1e-4)
 
 
 def test_what_an_enlarged_look_sees_lies_where_it_is() -> None:

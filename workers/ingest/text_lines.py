@@ -21,27 +21,22 @@ class Look(NamedTuple):
     scale: float = 1.0
 
 
-LOOKS: Final = (Look("keen"), Look("keen", 1.5))
-"""Letters of 10 px are seen by the second only, those above 20 px by the first."""
+LOOKS: Final = (Look("overlay"), Look("keen"), Look("keen", 1.5))
+"""Letters of 10 px are seen by the last only, those above 20 px by the others. `keen` was trained on from
+`overlay` by way of `finer`, on faint lines above all."""
 
-WITNESS: Final[text.Net] = "overlay"
-NETS: Final[tuple[text.Net, ...]] = ("keen", WITNESS)
-"""The first was trained on from the other by way of `finer`, on faint lines above all."""
+NETS: Final[tuple[text.Net, ...]] = tuple(dict.fromkeys(look.net for look in LOOKS))
 
 CONTEXT_PX: Final = 32
 """Of the surroundings of a head that the nets see: a letter half on the head is seen whole."""
 
 INK_LOGIT_MIN: Final = -3.0
-"""A pixel counts as ink from this logit on, if its line is confirmed."""
+"""A pixel counts as ink from this logit on, if it is of a line."""
 
-CONFIRMED_LOGIT_MIN: Final = -0.5
-"""Of the mean of all looks and of the witness, which is asked about places of ink alone: somewhere in a
-line. On what tuning may use this drops 145 of 185 spots and folds, and none of 1080 lines."""
+LINE_LOGIT_MIN: Final = -0.5
+"""Ink is of a line if so much is seen somewhere in it: spots and folds of the brain are seen less."""
 
-WITNESS_PX: Final = 16
-"""Of the surroundings of ink that the witness sees."""
-
-FAINT_LOGIT_MIN: Final = -4.0
+FAINT_LOGIT_MIN: Final = -5.0
 """A pixel from this logit on is ink if it lies in the corridor of a line."""
 
 FAINT_PX: Final = 4
@@ -60,7 +55,7 @@ SLANT_FROM: Final = 2.0
 
 ROUNDS_MAX: Final = 3
 
-SURE_LOGIT: Final = 2.0
+SURE_LOGIT: Final = 1.0
 FADING_PERCENTILE: Final = 95
 """The end of a line fades if so many in a hundred of its last letter's pixels are below that logit."""
 
@@ -71,7 +66,7 @@ TAIL_HEIGHT: Final = 0.6
 """Of the line's own; what is blanked is widened again."""
 
 LINE_FROM: Final = 2.5
-LINE_LOGIT_MIN: Final = 1.0
+CERTAIN_LOGIT: Final = 0.0
 """What is longer than so many of its heights, and certain somewhere, is a line that may fade."""
 
 Rectangle = tuple[tuple[float, float], tuple[float, float], float]
@@ -86,7 +81,7 @@ def find(rgb: NDArray[np.uint8], mask: Gray) -> Gray:
 def followed(area: NDArray[np.uint8]) -> Gray:
     """Ink (1) at half the area's size: certain letters, what follows from them, and what may follow."""
     logits = agreed(area)
-    ink = confirmed(area, text.pieces(logits >= INK_LOGIT_MIN, text.SPECK_PX), logits)
+    ink = of_lines(text.pieces(logits >= INK_LOGIT_MIN, text.SPECK_PX), logits)
     faint = text.pieces(logits >= FAINT_LOGIT_MIN, FAINT_PX)
     for _ in range(ROUNDS_MAX):
         longer = ink | (faint & corridors(ink))
@@ -111,35 +106,16 @@ def looked(area: NDArray[np.uint8], look: Look) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(seen, half, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def confirmed(area: NDArray[np.uint8], ink: Gray, logits: NDArray[np.float32]) -> Gray:
-    """Lines of ink of which the witness does not make nothing: spots and folds go."""
+def of_lines(ink: Gray, logits: NDArray[np.float32]) -> Gray:
+    """Ink without lines in which nothing is seen clearly."""
     kept = np.zeros_like(ink)
     for contour in lines(ink):
-        place = around(contour, ink.shape)
         inside = cv2.fillPoly(np.zeros_like(ink), [contour], 1)
         cv2.polylines(inside, [contour], True, 1, 3)
-        own = (ink[place] > 0) & (inside[place] > 0)
-        if testified(area, place, logits[place])[own].max() >= CONFIRMED_LOGIT_MIN:
-            kept[place][own] = 1
+        own = (ink > 0) & (inside > 0)
+        if logits[own].max() >= LINE_LOGIT_MIN:
+            kept[own] = 1
     return kept
-
-
-def around(contour: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns of a line with the surroundings that the witness sees, at half size."""
-    x, y, w, h = cv2.boundingRect(contour)
-    px = WITNESS_PX // 2
-    top, left = max(0, y - px), max(0, x - px)
-    return slice(top, min(shape[0], y + h + px)), slice(left, min(shape[1], x + w + px))
-
-
-def testified(
-    area: NDArray[np.uint8], place: tuple[slice, slice], logits: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The mean of all looks and of the witness's at a place."""
-    rows, columns = place
-    part = area[2 * rows.start : 2 * rows.stop, 2 * columns.start : 2 * columns.stop]
-    said = len(LOOKS) * logits + text.seen(WITNESS, part)
-    return np.asarray(said / (len(LOOKS) + 1), np.float32)
 
 
 def corridors(ink: Gray) -> Gray:
@@ -192,7 +168,7 @@ def tails(ink: Gray, logits: NDArray[np.float32]) -> Gray:
 def may_fade(line: Rectangle, contour: NDArray[np.int32], logits: NDArray[np.float32]) -> bool:
     """Whether it is a line, of which anything is certain."""
     x, y, w, h = cv2.boundingRect(contour)
-    certain = logits[y : y + h, x : x + w].max() >= LINE_LOGIT_MIN
+    certain = logits[y : y + h, x : x + w].max() >= CERTAIN_LOGIT
     return bool(certain and max(line[1]) >= LINE_FROM * min(line[1]))
 
 
