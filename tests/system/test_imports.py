@@ -246,7 +246,7 @@ async def test_killed_at_any_moment_and_repeated_every_row_is_there_once(
 async def test_an_import_goes_at_the_pace_of_ingest_and_photos_wait_behind_few(
     stack: Stack, tmp_path: Path
 ) -> None:
-    count = IMAGES_AHEAD_MAX + 3 * CONCURRENT_ROWS_MAX
+    count = IMAGES_AHEAD_MAX + 2 * CONCURRENT_ROWS_MAX
     put_images(tmp_path, tuple(f"{n}.png" for n in range(count)), 700)
     rows = [f"P-{n},Paced,{n}.png" for n in range(count)]
     manifest = written(tmp_path, "\n".join(["case,site,images", *rows]))

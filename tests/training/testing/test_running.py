@@ -18,7 +18,7 @@ from training.testing.page import page_html
 from training.testing.run import read_report
 from training.testing.truth import read_truth
 
-CASES = 12
+CASES = 8
 ROOT = Path(__file__).parents[3]
 
 
