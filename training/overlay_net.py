@@ -77,7 +77,7 @@ class OverlayNet(nn.Module):
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         half, quarter, eighth, sixteenth = widths
-        self.fine = conv(12, half)
+        self.fine = conv(3, half, stride=2, side=6)
         self.down = nn.ModuleList(
             [
                 nn.Sequential(conv(half, quarter, 2), conv(quarter, quarter)),
@@ -97,7 +97,7 @@ class OverlayNet(nn.Module):
 
     def forward(self, rgb: Tensor) -> Tensor:
         scaled = rgb.permute(0, 3, 1, 2).float() / 255 - 0.5
-        levels = [self.fine(functional.pixel_unshuffle(scaled, 2))]
+        levels = [self.fine(scaled)]
         for step in self.down:
             levels.append(step(levels[-1]))
         seen = levels.pop()
@@ -107,10 +107,10 @@ class OverlayNet(nn.Module):
         return logits
 
 
-def conv(wide_in: int, wide_out: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm (folded on export), ReLU."""
+def conv(wide_in: int, wide_out: int, stride: int = 1, side: int = 3) -> nn.Sequential:
+    """Convolution, batch norm (folded on export), ReLU."""
     return nn.Sequential(
-        nn.Conv2d(wide_in, wide_out, 3, stride, 1, bias=False),
+        nn.Conv2d(wide_in, wide_out, side, stride, (side - 1) // 2, bias=False),
         nn.BatchNorm2d(wide_out),
         nn.ReLU(inplace=True),
     )

@@ -18,7 +18,9 @@ def resume(net: nn.Module, path: Path, samples: Iterable[Tensor]) -> None:
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     for module, (weight, bias) in zip(_executed(net, convolutions), _stored(path), strict=True):
-        module.weight.data.copy_(weight)
+        module.weight.data.copy_(
+            weight if weight.shape == module.weight.shape else unfolded(weight)
+        )
         norm = _norm_after(net, module)
         (module if norm is None else norm).bias.data.copy_(bias)  # type: ignore[union-attr]
     net.eval()
@@ -28,6 +30,13 @@ def resume(net: nn.Module, path: Path, samples: Iterable[Tensor]) -> None:
         norm.weight.data.copy_(spread)
         norm.bias.data.add_(mean)
     net.train()
+
+
+def unfolded(weight: Tensor) -> Tensor:
+    """Weights over the channels of 2 x 2 pixels, as older files have them, as those over the pixels."""
+    out, channels, height, width = weight.shape
+    blocks = weight.reshape(out, channels // 4, 2, 2, height, width)
+    return blocks.permute(0, 1, 4, 2, 5, 3).reshape(out, channels // 4, 2 * height, 2 * width)
 
 
 def _stored(path: Path) -> list[tuple[Tensor, Tensor]]:

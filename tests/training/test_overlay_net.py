@@ -7,9 +7,10 @@ import pytest
 import torch
 from numpy.random import default_rng
 from onnxruntime import InferenceSession
+from torch.nn import functional
 
 from training.overlay_net import OverlayNet, Recipe, export
-from training.overlay_start import resume
+from training.overlay_start import resume, unfolded
 from training.overlays import writing
 from training.overlays.crops import faded
 
@@ -40,6 +41,13 @@ def test_a_net_taken_up_from_its_file_answers_as_before(tmp_path: Path) -> None:
     net = OverlayNet(WIDTHS)
     resume(net, path, [pictures(number) for number in range(4)])
     assert np.allclose(net.eval()(pictures(9)[:1]).detach().numpy(), before, atol=1e-3)
+
+
+def test_weights_over_blocks_of_pixels_are_weights_over_pixels() -> None:
+    picture, weight = torch.rand(1, 3, 16, 24), torch.rand(5, 12, 3, 3)
+    blocks = functional.conv2d(functional.pixel_unshuffle(picture, 2), weight, padding=1)
+    pixels = functional.conv2d(picture, unfolded(weight), stride=2, padding=2)
+    assert torch.allclose(blocks, pixels, atol=1e-4)
 
 
 def test_its_norms_have_statistics_again_so_that_training_goes_on_from_there(

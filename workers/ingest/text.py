@@ -26,7 +26,7 @@ SHA256: Final[dict[Net, str]] = {
     "overlay": "ac07b5bc20c9250051e2fc2dbb9c0053c02ae6f11e6ffd897cbc68fcb78c1836",
     "residual": "356c75896a8e1c0e143368d1a2b6ccabee6b3b4cbc5dacc9bda9dfb7bca2a9c4",
     "finer": "5557192d4f6fe650ad62eaeffc7d51ca7207d6193bc9bb6935185732cea07e3c",
-    "keen": "7d81efdc58dac830011f3090e4818051bc8e492c3783be3e4161c3a8d5e741cc",
+    "keen": "92186bc888f3de4a43315d02815973e27d9857587f0501e676a1d3e229b9fd61",
     "remnant": "25e77e2d091b0df52cf03bba03f3f8a4bd3bae6fa91a7281d7e64f287c26fa53",
 }
 
