@@ -67,6 +67,7 @@ def examined(
         changes(classifier, dataset, cases),
         pointed(classifier, dataset, cases),
         dataset.manifest.spec,
+        unseen=len(labelled(dataset, split)) - len(cases),
     )
     held = verdicts(acceptance, outcome.figures)
     table, manifest = table_of(cases), classifier.manifest
