@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -43,8 +43,9 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Counterfactual(Struct, frozen=True, kw_only=True):
-    """`sha256` is of the lines: whoever replays the same model over the same events gets the same.
-    `right` and `would_be_right` count the `labelled` cases that were told their cause, and would be."""
+    """`sha256` is of the lines as `ndjson` writes them: whoever replays the same model over the same
+    events gets the same. `right` and `would_be_right` count the `labelled` cases that were told their
+    cause, and would be."""
 
     name: str
     version: str
@@ -62,9 +63,11 @@ class Counterfactual(Struct, frozen=True, kw_only=True):
 async def replayed(
     house: House, bundle: Path, as_of: int | None, told: Callable[[int, int], None]
 ) -> tuple[Counterfactual, list[Told]]:
-    """Raises BundleRefused. Cases that were withdrawn or erased by then are nobody's to replay."""
+    """As of the head where `as_of` lies beyond it. Raises BundleRefused, Missing. Cases that were
+    withdrawn or erased by then are nobody's to replay."""
     classifier = await asyncio.to_thread(Classifier.load, bundle)
-    until = as_of if as_of is not None else (await house.books.ledger.head()).sequence
+    head = (await house.books.ledger.head()).sequence
+    until = head if as_of is None else min(as_of, head)
     cases = await _cases(house, until)
     lines: list[Told] = []
     for number, (case_id, case) in enumerate(cases, 1):
@@ -72,6 +75,11 @@ async def replayed(
             lines.append(line)
         told(number, len(cases))
     return await _summary(classifier, bundle, until, len(cases), lines), lines
+
+
+def ndjson(lines: Sequence[Told]) -> bytes:
+    """The very bytes of `--out`."""
+    return msgspec.json.Encoder().encode_lines(lines)
 
 
 async def _cases(house: House, until: int) -> list[tuple[UUID, Case]]:
@@ -152,5 +160,5 @@ async def _summary(
         labelled=len(labelled),
         right=sum(line.was == line.cause for line in labelled),
         would_be_right=sum(line.would_be == line.cause for line in labelled),
-        sha256=sha256(b"\n".join(map(msgspec.json.encode, lines))).hexdigest(),
+        sha256=sha256(ndjson(lines)).hexdigest(),
     )

@@ -25,7 +25,7 @@ def replay(
     bundle
         A folder; it need not be registered, and nobody is told anything.
     out
-        A file for one JSON object per case.
+        A file for one JSON object per case; the SHA-256 told is that of its bytes.
     """
     asyncio.run(_replay(bundle, as_of, out, data, json))
 
@@ -55,16 +55,13 @@ def explain(
 async def _replay(
     bundle: Path, as_of: str | None, out: Path | None, data: str | None, json: bool
 ) -> None:
-    import msgspec
-
-    from ictus.counterfactual import replayed
+    from ictus.counterfactual import ndjson, replayed
 
     async with house(data) as opened:
         with progress("cases") as told:
             found, lines = await replayed(opened, bundle, await sequence_of(opened, as_of), told)
     if out:
-        encoded = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        await asyncio.to_thread(out.write_bytes, encoded)
+        await asyncio.to_thread(out.write_bytes, ndjson(lines))
     if json:
         put_json(found)
         return
