@@ -122,5 +122,33 @@ async def test_the_same_model_over_the_same_events_tells_the_same(
     assert all(line["was"] == line["would_be"] != "" for line in lines)
     beyond = json.loads((await ictus(stack, *asked[:3], "--as-of", head + 9, "--json")).stdout)
     assert (beyond["as_of"], beyond["sha256"]) == (head, one["sha256"])
+    events = (await ictus(stack, "events")).stdout.splitlines(keepends=True)[:head]
+    (tmp_path / "events").write_text("".join(events))
+    over = await ictus(stack, *asked[:3], "--over", tmp_path / "events", "--json")
+    assert json.loads(over.stdout) == one
     before = json.loads((await ictus(stack, *asked[:3], "--as-of", 1, "--json")).stdout)
     assert (before["cases"], before["sha256"] != one["sha256"]) == (0, True)
+
+
+async def test_a_replay_over_events_is_of_the_cases_that_they_are_about(
+    stack: Stack, tmp_path: Path
+) -> None:
+    clinician = await stack.clinician()
+    await clinician.album(images(920, 2))
+    case, _ = await clinician.answer()
+    await stack.settled()
+    file = tmp_path / "events"
+    file.write_text((await ictus(stack, "events", "--case", case)).stdout)
+    asked = ("model", "replay", BUNDLE_1, "--over", file, "--out", tmp_path / "lines", "--json")
+
+    assert json.loads((await ictus(stack, *asked)).stdout)["cases"] == 1
+    assert json.loads((tmp_path / "lines").read_text())["case"] == str(case)
+
+    altered = [json.loads(line) | {"hash": "0" * 64} for line in file.read_text().splitlines()]
+    codes = [(await ictus(stack, *asked, "--as-of", 1)).returncode]
+    for words in ("\n".join(map(json.dumps, altered)), "no events", ""):
+        file.write_text(words)
+        codes.append((await ictus(stack, *asked)).returncode)
+    file.unlink()
+    codes.append((await ictus(stack, *asked)).returncode)
+    assert codes == [2, 4, 4, 3, 3]
