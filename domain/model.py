@@ -15,6 +15,8 @@ NAME = "model"
 TASK = "ce-vs-laa"
 ModelRole = Literal["demo", "shadow", "challenger", "champion"]
 SERVING: frozenset[ModelRole] = frozenset({"demo", "champion"})
+HELD_OUT = frozenset({"test", "external"})
+"""Splits that no model learns from: only a test on these counts."""
 
 
 # Events
@@ -103,7 +105,7 @@ def record_test(model: Model, tested: Tested) -> list[ModelEvent]:
 
 def promote(model: Model, promoted: Promoted, ledger_origin: str) -> list[ModelEvent]:
     """A synthetic model may only be `demo`, and `demo` answers only in ledgers made by the demo; none
-    answers that has not passed its test."""
+    answers that has not passed its test on cases that no model learns from."""
     role = promoted.role
     if model.registered is None:
         raise Refused("This model is not registered: `ictus model register FOLDER` first.")
@@ -115,6 +117,11 @@ def promote(model: Model, promoted: Promoted, ledger_origin: str) -> list[ModelE
         raise Refused(f"A {role} answers all: a challenger or a shadow may have an audience.")
     if model.tested is None or not model.tested.passed:
         raise NotPassed
+    if model.tested.split not in HELD_OUT:
+        raise NotPassed(
+            f"Its test was on the split `{model.tested.split}`, which models learn from: `ictus model"
+            " test FOLDER --dataset DIR --split test`, then `ictus model register FOLDER`."
+        )
     is_so = (model.role, model.audience) == (role, promoted.audience)
     return [] if is_so else [promoted]
 

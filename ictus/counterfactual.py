@@ -2,19 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from commands import objects
-from commands.ports import Erased, Missing
+from commands.ports import Damaged, Erased, Missing
 from domain import advice
 from domain.case import Case, PredictionDeclined, PredictionProduced
-from domain.events import CASE, fold
+from domain.events import CASE, Recorded, fold
 from domain.stroke import LEVEL_INSTRUMENTAL, PREDICTED
 from ictus.wiring import House
 from workers.inference.classifier import Classifier, NothingToSee
@@ -22,6 +23,8 @@ from workers.inference.context import Context
 from workers.inference.manifest import MANIFEST_FILE
 
 NOTHING, ABSTAINED = "", "abstained"
+
+Histories = dict[UUID, list[Recorded]]
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -43,8 +46,9 @@ class Told(Struct, frozen=True, kw_only=True):
 
 
 class Counterfactual(Struct, frozen=True, kw_only=True):
-    """`sha256` is of the lines: whoever replays the same model over the same events gets the same.
-    `right` and `would_be_right` count the `labelled` cases that were told their cause, and would be."""
+    """`sha256` is of the lines as `ndjson` writes them: whoever replays the same model over the same
+    events gets the same. `right` and `would_be_right` count the `labelled` cases that were told their
+    cause, and would be."""
 
     name: str
     version: str
@@ -59,13 +63,55 @@ class Counterfactual(Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class Over(NamedTuple):
+    """Events of a file: the last sequence, and the hashes of those about cases by sequence."""
+
+    until: int
+    hashes: dict[int, str]
+
+
+class _About(Struct, frozen=True):
+    subject: str
+
+
+class _Line(Struct, frozen=True):
+    sequence: int
+    hash: str
+    event: _About
+
+
+def read_events(file: Path) -> Over:
+    """A file of `ictus events`. Raises Missing, Damaged."""
+    try:
+        lines = msgspec.json.Decoder(_Line).decode_lines(file.read_bytes())
+    except FileNotFoundError:
+        raise Missing(f"there is no file {file}") from None
+    except msgspec.DecodeError as error:
+        raise Damaged(f"{file} is not what `ictus events` writes: {error}") from error
+    about_cases = [line for line in lines if line.event.subject.startswith(f"{CASE.name}/")]
+    if not about_cases:
+        raise Missing(f"no event of {file} is about a case")
+    return Over(
+        max(line.sequence for line in lines),
+        {line.sequence: line.hash for line in about_cases},
+    )
+
+
 async def replayed(
-    house: House, bundle: Path, as_of: int | None, told: Callable[[int, int], None]
+    house: House,
+    bundle: Path,
+    as_of: int | None,
+    told: Callable[[int, int], None],
+    over: Over | None = None,
 ) -> tuple[Counterfactual, list[Told]]:
-    """Raises BundleRefused. Cases that were withdrawn or erased by then are nobody's to replay."""
+    """As of the head where `as_of` lies beyond it; `over`: only the cases that these events are about,
+    as of the last of them. Raises BundleRefused, Missing, Damaged for events of another ledger. Cases
+    that were withdrawn or erased by then are nobody's to replay."""
     classifier = await asyncio.to_thread(Classifier.load, bundle)
-    until = as_of if as_of is not None else (await house.books.ledger.head()).sequence
-    cases = await _cases(house, until)
+    head = (await house.books.ledger.head()).sequence
+    wanted = over.until if over else as_of
+    until = head if wanted is None else min(wanted, head)
+    cases = await _cases(house, until, over)
     lines: list[Told] = []
     for number, (case_id, case) in enumerate(cases, 1):
         if line := await _line(house, classifier, case_id, case):
@@ -74,15 +120,35 @@ async def replayed(
     return await _summary(classifier, bundle, until, len(cases), lines), lines
 
 
-async def _cases(house: House, until: int) -> list[tuple[UUID, Case]]:
+def ndjson(lines: Sequence[Told]) -> bytes:
+    """The very bytes of `--out`."""
+    return msgspec.json.Encoder().encode_lines(lines)
+
+
+async def _cases(house: House, until: int, over: Over | None) -> list[tuple[UUID, Case]]:
     """By id, those that have an image a model can be asked about."""
-    histories = defaultdict(list)
+    histories: Histories = defaultdict(list)
     async for recorded in house.books.ledger.read(aggregate=CASE.name):
         if recorded.sequence > until:
             break
         histories[recorded.aggregate_id].append(recorded)
+    if over:
+        histories = _only(histories, over.hashes)
     known = ((case_id, fold(CASE, history)) for case_id, history in histories.items())
     return sorted((id_, case) for id_, case in known if case.usable and not case.withdrawn)
+
+
+def _only(histories: Histories, hashes: dict[int, str]) -> Histories:
+    """Those that have one of these events."""
+    held = {r.sequence: r.hash for history in histories.values() for r in history}
+    foreign = sorted(hashes.items() - held.items())
+    if foreign:
+        raise Damaged(f"event {foreign[0][0]} is not this ledger's: its hash is another")
+    return {
+        id_: history
+        for id_, history in histories.items()
+        if any(recorded.sequence in hashes for recorded in history)
+    }
 
 
 async def _line(house: House, classifier: Classifier, case_id: UUID, case: Case) -> Told | None:
@@ -152,5 +218,5 @@ async def _summary(
         labelled=len(labelled),
         right=sum(line.was == line.cause for line in labelled),
         would_be_right=sum(line.would_be == line.cause for line in labelled),
-        sha256=sha256(b"\n".join(map(msgspec.json.encode, lines))).hexdigest(),
+        sha256=sha256(ndjson(lines)).hexdigest(),
     )

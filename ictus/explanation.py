@@ -16,7 +16,7 @@ from domain.stroke import Cause
 from ictus.wiring import House
 from workers.inference import saliency
 from workers.inference.bundles import unpacked
-from workers.inference.classifier import Classifier
+from workers.inference.classifier import Classifier, Prediction
 from workers.inference.context import Context
 
 
@@ -54,12 +54,7 @@ async def explained(
         classifier = await _classifier(house, said, Path(cache))
         context = Context.of({**said.context, "af": said.af})
         again = await asyncio.to_thread(classifier.predict, images, context, said.sequences)
-        pairs = {
-            "ranked": (said.ranked, again.ranked),
-            "interval": (said.interval, again.interval_permille),
-            "attention": (said.attention, again.attention_permille),
-        }
-        differs = tuple(name for name, (then, now) in pairs.items() if then != now)
+        differs = differences(said, again)
         overlays = await asyncio.to_thread(_overlays, classifier, images, said, out, told)
     return Explained(
         case=case,
@@ -75,6 +70,18 @@ async def explained(
         attention_permille=dict(zip(said.inputs, again.attention_permille, strict=True)),
         overlays=overlays,
     )
+
+
+def differences(said: PredictionProduced, again: Prediction) -> tuple[str, ...]:
+    """What came out otherwise, by the event's names; what would be declined now has nothing chosen."""
+    declined = again.decision == "out-of-distribution"
+    pairs = {
+        "ranked": (said.ranked, again.ranked),
+        "chosen": (said.chosen, () if declined else again.left_open),
+        "interval": (said.interval, again.interval_permille),
+        "attention": (said.attention, again.attention_permille),
+    }
+    return tuple(name for name, (then, now) in pairs.items() if then != now)
 
 
 async def _last(house: House, case: UUID, until: int | None) -> tuple[Recorded, PredictionProduced]:

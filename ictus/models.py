@@ -9,7 +9,7 @@ from commands import models
 from domain.model import Registered, Tested
 from ictus.vouching import require_trust
 from ictus.wiring import House
-from training.testing.run import REPORT_FILE, Report, read_report
+from training.testing.run import REPORT_FILE, Report, held_to, read_report
 from workers.inference.classifier import Classifier
 from workers.inference.manifest import MANIFEST_FILE, SIGNATURE_FILE, BundleRefused, files_of
 
@@ -50,6 +50,7 @@ async def register_bundle(house: House, folder: Path) -> tuple[UUID, Registered]
 
 
 def _tested(report: Report, data: bytes, registered: Registered) -> Tested:
+    """It passed if the report says so and what it shows agrees."""
     if report.manifest_sha256 != registered.manifest_sha256:
         raise BundleRefused(f"its {REPORT_FILE} is about another bundle: test this one")
     return Tested(
@@ -57,10 +58,10 @@ def _tested(report: Report, data: bytes, registered: Registered) -> Tested:
         split=report.split,
         acceptance_sha256=report.acceptance_sha256,
         report_sha256=sha256(data).hexdigest(),
-        passed=report.passed,
+        passed=report.passed and held_to(report.verdicts, report.alarms),
         figures={
             name: round(1000 * figure)
             for name in FIGURES_TOLD
-            if (figure := report.figures[name]) is not None
+            if (figure := report.figures.get(name)) is not None
         },
     )

@@ -348,6 +348,67 @@ def test_a_model_is_promoted_from_its_folder_listed_and_taken_back(
     assert furnished.json("model", "retire", "synthetic-demo")["retired"]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"verdicts": [{"name": "ece", "limit": "≤ 0.08", "figure": 0.2, "holds": False}]},
+        {"verdicts": []},
+        {"alarms": ["the score tells how a case came (site north): a shortcut"]},
+        {"split": "train"},
+        {"passed": False},
+    ],
+)
+def test_a_report_that_says_passed_and_shows_otherwise_promotes_nobody(
+    furnished: Ictus, tmp_path: Path, broken: dict[str, object]
+) -> None:
+    released(tmp_path / "bundle", "8", synthetic=False)
+    file = tmp_path / "bundle" / "report.json"
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | broken))
+    done = furnished("model", "promote", str(tmp_path / "bundle"), "--as", "champion")
+    assert done.returncode == 5, done.stderr
+
+
+def test_a_report_that_cannot_be_read_exits_4(furnished: Ictus, tmp_path: Path) -> None:
+    released(tmp_path / "bundle", "8", synthetic=False)
+    (tmp_path / "bundle" / "report.json").write_text('{"passed": true')
+    done = furnished("model", "register", str(tmp_path / "bundle"))
+    assert (done.returncode, "report.json" in done.stderr) == (4, True), done.stderr
+
+
+def test_a_model_is_named_by_words_that_mean_one_alone(furnished: Ictus, tmp_path: Path) -> None:
+    for version in ("8", "9"):
+        released(tmp_path / version, version, synthetic=False)
+        furnished.json("model", "register", str(tmp_path / version))
+    listed = [json.loads(line) for line in furnished("model", "list", "--json").stdout.splitlines()]
+    eight = next(row for row in listed if row["version"] == "8")
+
+    def promoted(words: str) -> subprocess.CompletedProcess[str]:
+        return furnished("model", "promote", words, "--as", "champion", "--json")
+
+    several = [promoted(words) for words in (eight["name"], eight["sha256"][:12])]
+    assert [done.returncode for done in several] == [5, 5]
+    assert all(eight["manifest_sha256"][:12] in done.stderr for done in several)
+    meant = eight["manifest_sha256"][:6]
+    assert [promoted(words).returncode for words in ("", meant[:5], "0" * 64)] == [2, 2, 3]
+    assert json.loads(promoted(meant).stdout)["model"] == eight["model"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "model register nowhere",
+        "model replay nowhere",
+        f"model test {DEMO_BUNDLE} --dataset nowhere",
+        f"model compare {DEMO_BUNDLE} nowhere --dataset .",
+        f"model compare {DEMO_BUNDLE} {DEMO_BUNDLE} --dataset nowhere",
+        "train --dataset nowhere --out new",
+    ],
+)
+def test_a_folder_that_is_not_there_exits_3(furnished: Ictus, words: str) -> None:
+    done = furnished(*words.split())
+    assert (done.returncode, "there is no folder nowhere" in done.stderr) == (3, True), done.stderr
+
+
 def test_what_a_model_may_not_be_exits_5_and_a_meaningless_audience_2(furnished: Ictus) -> None:
     words = ("--as", "shadow", "--audience", "percent:101")
     assert furnished("model", "promote", "anything", *words).returncode == 2

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from commands.ports import Missing
 from projections.rows import Row, Tombstone, dataset_root, decode, encode, root_with
 
 MANIFEST_FILE = "manifest.json"
@@ -52,7 +53,9 @@ class Dataset:
 
 
 def read(folder: Path) -> Dataset:
-    """Verifies the root over all rows and the hash of every image; raises DatasetRefused."""
+    """Verifies the root over all rows and the hash of every image; raises DatasetRefused, Missing."""
+    if not folder.is_dir():
+        raise Missing(f"there is no folder {folder}")
     try:
         manifest = msgspec.json.decode((folder / MANIFEST_FILE).read_bytes(), type=DatasetManifest)
         lines = (folder / ROWS_FILE).read_bytes().splitlines()

@@ -30,6 +30,7 @@ BY_NAME = {
     "Missing": NOT_FOUND,
     "NotConfigured": USAGE,
     "NotConfirmed": USAGE,
+    "NotNamed": USAGE,
     "NotSaid": USAGE,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,

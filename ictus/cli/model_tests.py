@@ -36,14 +36,15 @@ def examine(
     dataset
         A folder as `ictus dataset build` or `ictus synth --as-dataset` writes it.
     split
-        Of the dataset; the model must not have been trained on it.
+        Of the dataset; only `test` and `external` count, since no model learns from them.
     acceptance
         Limits of your own, as TOML; those that come with ictus otherwise.
     report
         Where a page with curves and slices is written.
     keep
-        Writes report.json into the bundle, which carries it from then on.
+        Writes report.json into the bundle, which carries it from then on, if the split counts.
     """
+    from domain.model import HELD_OUT
     from training import dataset as datasets
     from training.testing.acceptance import ACCEPTANCE_FILE, read_acceptance
     from training.testing.page import page_html
@@ -52,8 +53,10 @@ def examine(
     limits = read_acceptance(acceptance or ACCEPTANCE_FILE)
     with progress("cases") as told:
         done = examined(bundle, datasets.read(dataset), limits, split, told)
-    if keep:
+    if keep and split in HELD_OUT:
         write_report(done, bundle)
+    elif keep:
+        tell(f"report.json was not written: models learn from the split `{split}`")
     if report:
         report.write_text(page_html(done), "utf-8")
     put_json({"passed": done.passed, **done.figures, **_words(done)}) if json else _put(done)

@@ -11,7 +11,7 @@ from ictus.cli.options import Data, Json, house, put_json, put_table, tell
 if TYPE_CHECKING:
     from ictus.lineup import Listed
 
-COLUMNS = ("name", "version", "role", "audience", "passed", "sha256")
+COLUMNS = ("name", "version", "role", "audience", "passed", "bundle")
 Role = Literal["demo", "shadow", "challenger", "champion"]
 
 
@@ -42,7 +42,7 @@ def promote(
     Parameters
     ----------
     bundle
-        A bundle's folder, or a registered model's name, or the first digits of its SHA-256.
+        A bundle's folder, or a registered model's name, or six or more digits of its SHA-256.
     audience
         `all`, `site:NAME`, `person:UUID` or `percent:N` of all cases, drawn by their ids.
     """
@@ -60,7 +60,7 @@ def retire(name: str, *, reason: str = "retired", data: Data = None, json: Json 
     Parameters
     ----------
     name
-        The model's name, or the first digits of its SHA-256.
+        The model's name, or six or more digits of its SHA-256.
     """
     asyncio.run(_retire(name, reason, data, json))
 
@@ -131,4 +131,4 @@ async def _list(data: str | None, json: bool) -> None:
 
 def _cells(row: "Listed") -> list[str]:
     passed = {True: "yes", False: "no", None: "not tested"}[row.passed]
-    return [row.name, row.version, row.role or "", row.audience, passed, row.sha256[:12]]
+    return [row.name, row.version, row.role or "", row.audience, passed, row.manifest_sha256[:12]]

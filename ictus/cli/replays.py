@@ -2,16 +2,23 @@
 
 import asyncio
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+from cyclopts.validators import mutually_exclusive
 
 from ictus.cli.errors import UNVERIFIED
 from ictus.cli.options import AsOf, Data, Json, house, put_json, put_table, sequence_of, tell
 from ictus.cli.progress import progress
 
+UNTIL = Group("Which events", validator=mutually_exclusive)
+
 
 def replay(
     bundle: Path,
     *,
-    as_of: AsOf = None,
+    as_of: Annotated[AsOf, Parameter(group=UNTIL)] = None,
+    over: Annotated[Path | None, Parameter(group=UNTIL)] = None,
     out: Path | None = None,
     data: Data = None,
     json: Json = False,
@@ -24,10 +31,12 @@ def replay(
     ----------
     bundle
         A folder; it need not be registered, and nobody is told anything.
+    over
+        A file of `ictus events`: the cases these events are about, as of the last of them.
     out
-        A file for one JSON object per case.
+        A file for one JSON object per case; the SHA-256 told is that of its bytes.
     """
-    asyncio.run(_replay(bundle, as_of, out, data, json))
+    asyncio.run(_replay(bundle, as_of, over, out, data, json))
 
 
 def explain(
@@ -53,18 +62,23 @@ def explain(
 
 
 async def _replay(
-    bundle: Path, as_of: str | None, out: Path | None, data: str | None, json: bool
+    bundle: Path,
+    as_of: str | None,
+    over: Path | None,
+    out: Path | None,
+    data: str | None,
+    json: bool,
 ) -> None:
-    import msgspec
+    from ictus.counterfactual import ndjson, read_events, replayed
 
-    from ictus.counterfactual import replayed
+    events = await asyncio.to_thread(read_events, over) if over else None
 
     async with house(data) as opened:
         with progress("cases") as told:
-            found, lines = await replayed(opened, bundle, await sequence_of(opened, as_of), told)
+            until = await sequence_of(opened, as_of)
+            found, lines = await replayed(opened, bundle, until, told, events)
     if out:
-        encoded = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        await asyncio.to_thread(out.write_bytes, encoded)
+        await asyncio.to_thread(out.write_bytes, ndjson(lines))
     if json:
         put_json(found)
         return

@@ -25,8 +25,8 @@ def registered(synthetic: bool = False) -> Registered:
     return Registered("m", "1", "ce-vs-laa", "a" * 64, "b" * 64, "c" * 64, "ingest-1", synthetic)
 
 
-def report(passed: bool) -> models.Tested:
-    return models.Tested("c" * 64, "test", "d" * 64, "e" * 64, passed, {"auroc": 812})
+def report(passed: bool, split: str = "test") -> models.Tested:
+    return models.Tested("c" * 64, split, "d" * 64, "e" * 64, passed, {"auroc": 812})
 
 
 def after(*events: Any) -> Model:
@@ -61,6 +61,13 @@ def test_only_who_passed_answers() -> None:
         promote(after(registered(), report(True), Promoted("shadow")), Promoted("shadow"), "site")
         == []
     )
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_test_on_cases_that_models_learn_from_promotes_nobody(split: str) -> None:
+    with pytest.raises(NotPassed, match=split):
+        promote(after(registered(), report(True, split)), Promoted("shadow"), "site")
+    assert promote(after(registered(), report(True, "external")), Promoted("champion"), "site")
 
 
 def test_a_synthetic_model_is_for_the_demo_and_the_demo_for_it() -> None:

@@ -25,6 +25,10 @@ class Limit(Struct, frozen=True, forbid_unknown_fields=True):
     at_most: float | None = None
     required: bool = True
 
+    def __post_init__(self) -> None:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("`at_least` or `at_most` is needed: whatever came would hold")
+
     def __str__(self) -> str:
         bounds = (("≥", self.at_least), ("≤", self.at_most))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)

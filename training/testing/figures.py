@@ -51,17 +51,18 @@ def measured(
     moved: dict[str, list[float]],
     pointed: Sequence[Pointed],
     spec: dict[str, Any],
+    unseen: int = 0,
 ) -> Outcome:
     """`moved` are the changes of the score under what changes nothing, `pointed` what occlusion says
-    of some cases; `spec` is the dataset's."""
+    of some cases; `spec` is the dataset's; `unseen` are the cases in which the model saw no head."""
     table = table_of(cases)
     drawn = draws([case.row.patient for case in cases])
     found = slices.slices(cases, truths)
     figures = {
-        **_counts(table),
+        **_counts(table, unseen),
         **_discrimination(table, drawn),
         **_calibration(table),
-        **_answers(table),
+        **_answers(table, unseen),
         **_worst(found, slices.slice_of(cases, truths)),
         **{f"moved_by_{name}": _ninety_five(by) for name, by in moved.items()},
         **_of_made_up(cases, truths),
@@ -90,8 +91,12 @@ def table_of(cases: Sequence[Judged]) -> Table:
     )
 
 
-def _counts(table: Table) -> dict[str, Figure]:
-    return {"n": len(table.positive), "n_positive": int(table.positive.sum())}
+def _counts(table: Table, unseen: int) -> dict[str, Figure]:
+    return {
+        "n": len(table.positive),
+        "n_positive": int(table.positive.sum()),
+        "unseen": unseen,
+    }
 
 
 def _discrimination(table: Table, drawn: Sequence[Indices]) -> dict[str, Figure]:
@@ -150,8 +155,9 @@ def _calibration(table: Table) -> dict[str, Figure]:
     }
 
 
-def _answers(table: Table) -> dict[str, Figure]:
-    """Coverage is the share of cases whose true cause was left open: of the class it is lowest for."""
+def _answers(table: Table, unseen: int) -> dict[str, Figure]:
+    """Coverage is the share of cases whose true cause was left open: of the class it is lowest for.
+    Who saw nothing did not answer."""
     by_class = {
         cause: _share(table.covered[table.positive == (at == 0)])
         for at, cause in enumerate(PREDICTED)
@@ -161,7 +167,7 @@ def _answers(table: Table) -> dict[str, Figure]:
         "coverage": min(known, default=None),
         **{f"coverage_{cause}": share for cause, share in by_class.items()},
         "accuracy": _share(table.right),
-        "answered_rate": _share(table.answered),
+        "answered_rate": _share(np.append(table.answered, np.zeros(unseen, bool))),
         "accuracy_answered": _share(table.right[table.answered]),
     }
 

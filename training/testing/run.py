@@ -19,7 +19,7 @@ from training.testing.pointing import pointed
 from training.testing.slices import Slice
 from training.testing.truth import read_truth
 from workers.inference.classifier import Classifier
-from workers.inference.manifest import MANIFEST_FILE
+from workers.inference.manifest import MANIFEST_FILE, BundleRefused, read_file
 
 REPORT_FILE: Final = "report.json"
 
@@ -67,6 +67,7 @@ def examined(
         changes(classifier, dataset, cases),
         pointed(classifier, dataset, cases),
         dataset.manifest.spec,
+        unseen=len(labelled(dataset, split)) - len(cases),
     )
     held = verdicts(acceptance, outcome.figures)
     table, manifest = table_of(cases), classifier.manifest
@@ -81,7 +82,7 @@ def examined(
         dataset=dataset.manifest.spec,
         split=split,
         acceptance_sha256=acceptance.sha256,
-        passed=all(verdict.holds for verdict in held) and not outcome.alarms,
+        passed=held_to(held, outcome.alarms),
         figures=outcome.figures,
         verdicts=held,
         alarms=outcome.alarms,
@@ -100,9 +101,19 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def read_report(folder: Path) -> Report | None:
-    """The report that a bundle carries, if any."""
+    """The report that a bundle carries, if any. Raises BundleRefused for one that cannot be read."""
     file = folder / REPORT_FILE
-    return msgspec.json.decode(file.read_bytes(), type=Report) if file.exists() else None
+    if not file.exists():
+        return None
+    try:
+        return msgspec.json.decode(read_file(file), type=Report)
+    except msgspec.DecodeError as error:
+        raise BundleRefused(f"{file} is no report: {error}") from error
+
+
+def held_to(held: Sequence[Verdict], alarms: Sequence[str]) -> bool:
+    """Whether a test passes: there are limits, every one holds, and there is no alarm."""
+    return bool(held) and all(verdict.holds for verdict in held) and not alarms
 
 
 def _judged(

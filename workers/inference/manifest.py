@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct, field
 
+from commands.ports import Missing
 from domain.stroke import Cause
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -92,7 +93,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a bundle; raises BundleRefused when it is missing or malformed."""
+    """The manifest of a bundle; raises BundleRefused when it is missing or malformed, Missing when there is
+    no folder."""
+    if not folder.is_dir():
+        raise Missing(f"there is no folder {folder}")
     try:
         return msgspec.json.decode(read_file(folder / MANIFEST_FILE), type=Manifest)
     except msgspec.DecodeError as error:

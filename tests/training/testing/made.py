@@ -67,7 +67,11 @@ def drawn(
 
 
 def outcome(
-    cases: list[Judged], mode: str = "realistic", oracle: bool = False, ceiling: bool = False
+    cases: list[Judged],
+    mode: str = "realistic",
+    oracle: bool = False,
+    ceiling: bool = False,
+    unseen: int = 0,
 ) -> Outcome:
     """Measured with a truth that says each case's layout: every third is another viewer's."""
     truths = {
@@ -79,4 +83,4 @@ def outcome(
         )
         for at, case in enumerate(cases)
     }
-    return measured(cases, truths, {"order": [0.0, 0.0]}, [], {"mode": mode})
+    return measured(cases, truths, {"order": [0.0, 0.0]}, [], {"mode": mode}, unseen)

@@ -14,6 +14,7 @@ from training.testing.acceptance import (
     read_acceptance,
     verdicts,
 )
+from training.testing.invariances import CHANGES
 from training.testing.slices import Slice
 
 
@@ -64,6 +65,20 @@ def test_a_model_is_held_against_the_regression_that_was_trained_beside_it() -> 
     assert figures["above_logistic_low"] > 0.15  # type: ignore[operator]
     same = [case._replace(logistic=case.score / 1000) for case in cases]
     assert outcome(same).figures["above_logistic_low"] == 0
+
+
+def test_a_case_in_which_the_model_saw_nothing_counts_as_one_that_was_not_answered() -> None:
+    all_seen = outcome(drawn(100, all_knowing)).figures
+    found = outcome(drawn(100, all_knowing), unseen=100).figures
+    assert (all_seen["unseen"], all_seen["answered_rate"]) == (0, 1)
+    assert (found["n"], found["unseen"], found["answered_rate"]) == (100, 100, 0.5)
+    assert found["accuracy_answered"] == 1
+
+
+def test_a_dozen_cases_show_nothing() -> None:
+    figures = {**dict.fromkeys(read_acceptance().limits), **outcome(drawn(12, fair)).figures}
+    failed = {each.name for each in verdicts(read_acceptance(), figures) if not each.holds}
+    assert {"n", "n_positive"} <= failed
 
 
 def test_labels_drawn_by_lot_must_not_be_told() -> None:
@@ -120,7 +135,10 @@ def test_what_is_not_measured_fails_only_where_it_is_required() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[ece]\nat_most = 'low'", "[ece]\nat_lest = 1", "not toml", "[nothing]\nat_most = 1"],
+    [
+        *("", "[ece]\nat_most = 'low'", "[ece]\nat_lest = 1", "not toml", "[nothing]\nat_most = 1"),
+        *("[ece]", "[ece]\nrequired = true"),
+    ],
 )
 def test_a_file_of_limits_that_would_let_all_pass_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "acceptance.toml"
@@ -132,5 +150,5 @@ def test_a_file_of_limits_that_would_let_all_pass_is_refused(tmp_path: Path, tex
 def test_every_limit_that_comes_with_us_is_measured() -> None:
     measured = outcome(drawn(100, fair)).figures
     names = set(read_acceptance(ACCEPTANCE_FILE).limits)
-    moved = {f"moved_by_{name}" for name in ("order", "padding", "duplicate")}
+    moved = {f"moved_by_{name}" for name in CHANGES}
     assert names - moved <= set(measured)

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
-    write(Plan(mode="easy", seed=5), CASES, folder, 2, lambda done, of: None)
+    write(Plan(mode="easy", seed=5, split="test"), CASES, folder, 2, lambda done, of: None)
     return folder
 
 
@@ -46,7 +46,7 @@ def test_a_bundle_is_held_to_its_limits_and_carries_the_report(
 ) -> None:
     page, limits = tmp_path / "report.html", tmp_path / "limits.toml"
     limits.write_text("[latency_p95_ms]\nat_most = 60000\n\n[moved_by_order]\nat_most = 0\n")
-    asked = ("test", bundle, "--dataset", dataset, "--split", "train", "--acceptance", limits)
+    asked = ("test", bundle, "--dataset", dataset, "--acceptance", limits)
 
     done = ictus(*asked, "--report", page, "--json")
 
@@ -74,8 +74,22 @@ def test_a_bundle_that_misses_a_limit_fails(bundle: Path, tmp_path: Path) -> Non
     assert "FAILS" in failed.stdout
 
 
+def test_a_test_on_cases_that_models_learn_from_leaves_the_report_that_is_carried(
+    bundle: Path, tmp_path: Path
+) -> None:
+    learnt, limits = tmp_path / "learnt", tmp_path / "limits.toml"
+    write(Plan(mode="easy", seed=5, split="train"), CASES, learnt, 2, lambda done, of: None)
+    limits.write_text("[latency_p95_ms]\nat_most = 60000\n")
+    before = (bundle / "report.json").read_bytes()
+    asked = ("test", bundle, "--dataset", learnt, "--split", "train", "--acceptance", limits)
+    done = ictus(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "report.json was not written" in done.stderr
+    assert (bundle / "report.json").read_bytes() == before
+
+
 def test_a_bundle_does_as_well_as_itself(bundle: Path, dataset: Path) -> None:
-    done = ictus("compare", bundle, DEMO_BUNDLE, "--dataset", dataset, "--split", "train", "--json")
+    done = ictus("compare", bundle, DEMO_BUNDLE, "--dataset", dataset, "--json")
     told = json.loads(done.stdout)
     assert told["difference"] == told["difference_low"] == told["difference_high"] == 0
     assert (told["mcnemar_p"], told["flipped"]) == (1, [])
@@ -83,11 +97,12 @@ def test_a_bundle_does_as_well_as_itself(bundle: Path, dataset: Path) -> None:
 
 def test_what_cannot_be_tested_is_said_with_its_exit_code(bundle: Path, dataset: Path) -> None:
     nowhere = ictus("test", bundle, "--dataset", bundle)
+    gone = ictus("test", "nowhere", "--dataset", dataset)
     empty = ictus("test", bundle, "--dataset", dataset, "--split", "external")
     lax = ictus("test", bundle, "--dataset", dataset, "--acceptance", bundle / "manifest.json")
     (bundle / "encoder.onnx").write_bytes(b"another")
     altered = ictus("test", bundle, "--dataset", dataset)
-    assert [done.returncode for done in (nowhere, empty, lax, altered)] == [4, 5, 2, 4]
+    assert [done.returncode for done in (nowhere, gone, empty, lax, altered)] == [4, 3, 5, 2, 4]
     assert "both causes are needed" in empty.stderr
 
 
