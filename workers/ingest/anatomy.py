@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.ingest.levels import percentiles
 from workers.pixels import Box, Gray
 
 WORK_SIDE_PX: Final = 512
@@ -98,7 +99,7 @@ def candidates(small: NDArray[np.uint8]) -> Iterator[Blob]:
     """Head-like blobs of the reduced picture at every threshold; they may contain each other."""
     gray = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), (0, 0), 1).astype(np.uint8)
     colour = saturation(small)
-    black, white = np.percentile(gray, (2, 99))
+    black, white = percentiles(gray, (2, 99))
     for level in LEVELS:
         binary = (gray > black + level * (white - black) + 2).astype(np.uint8)
         contours, _ = cv2.findContours(binary, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
@@ -179,7 +180,7 @@ def is_anatomy(blob: Blob, gray: Gray, colour: NDArray[np.float32]) -> bool:
     wider = cv2.dilate(mask, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     around, inside = gray[wider > mask], gray[mask > 0]
     air = np.median(around) if around.size else 0
-    dark, middle, bright, brightest = np.percentile(inside, (10, 50, 75, 90))
+    dark, middle, bright, brightest = percentiles(inside, (10, 50, 75, 90))
     if air > SURROUND_MAX * bright or middle - air < STANDS_OUT_MIN * (bright - air):
         return False
     grey = colour[window][mask > 0].mean() <= SATURATION_MAX

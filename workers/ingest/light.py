@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.ingest.levels import percentiles
 from workers.ingest.outcome import Source, Stop, Warned
 from workers.ingest.quality import BRIGHT, permille
 from workers.pixels import Box, Gray
@@ -45,7 +46,7 @@ def measure(gray: Gray, mask: Gray, box: Box) -> dict[str, int]:
     inside = np.zeros_like(mask)
     inside[y : y + h, x : x + w] = mask[y : y + h, x : x + w]
     anatomy = gray[inside > 0]
-    low, high = np.percentile(anatomy, (5, 99))
+    low, high = percentiles(anatomy, (5, 99))
     used = round(float(high - low))
     lit = veil(gray[window], mask[window], inside[window], min(w, h))
     return {
@@ -74,7 +75,7 @@ def veil(gray: Gray, mask: Gray, inside: Gray, side_px: int) -> float:
     sector = (turn * SECTORS).astype(np.int64) % SECTORS
     air = gray[rows, columns]
     levels = [
-        np.percentile(air[sector == one], AIR_PERCENTILE)
+        percentiles(air[sector == one], (AIR_PERCENTILE,))[0]
         for one in range(SECTORS)
         if np.count_nonzero(sector == one) >= SECTOR_PX_MIN
     ]

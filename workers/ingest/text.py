@@ -112,12 +112,12 @@ def left_over(
     rgb: NDArray[np.uint8], mask: Gray, found: Gray
 ) -> Iterator[tuple[NDArray[np.uint8], Gray]]:
     """Every head with what was found blanked, and where it is clear (1), at half its size."""
-    left = np.where((found > 0)[..., None], np.uint8(0), rgb)
-    clear = mask & (1 - found)
     for x, y, w, h in widened(mask):
-        half = ((w + 1) // 2, (h + 1) // 2)
-        where = cv2.resize(clear[y : y + h, x : x + w], half, interpolation=cv2.INTER_NEAREST)
-        yield left[y : y + h, x : x + w], np.asarray(where, np.uint8)
+        place, half = np.s_[y : y + h, x : x + w], ((w + 1) // 2, (h + 1) // 2)
+        left = np.where((found[place] > 0)[..., None], np.uint8(0), rgb[place])
+        clear = mask[place] & (1 - found[place])
+        where = cv2.resize(clear, half, interpolation=cv2.INTER_NEAREST)
+        yield left, np.asarray(where, np.uint8)
 
 
 def is_left(logits: NDArray[np.float32], clear: Gray, least: Left) -> bool:
