@@ -31,6 +31,7 @@ BY_NAME = {
     "NotConfigured": USAGE,
     "NotConfirmed": USAGE,
     "NotSaid": USAGE,
+    "NotTheSame": UNVERIFIED,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,
