@@ -13,6 +13,7 @@ INTERRUPTED = 130
 
 BY_NAME = {
     "AcceptanceRefused": USAGE,
+    "AllRefused": PRECONDITION,
     "AlreadyRunning": PRECONDITION,
     "BadAudience": USAGE,
     "BadSeed": PRECONDITION,
