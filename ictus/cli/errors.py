@@ -13,6 +13,7 @@ INTERRUPTED = 130
 
 BY_NAME = {
     "AcceptanceRefused": USAGE,
+    "AllRefused": PRECONDITION,
     "AlreadyRunning": PRECONDITION,
     "BadAudience": USAGE,
     "BadSeed": PRECONDITION,
@@ -32,6 +33,7 @@ BY_NAME = {
     "NotConfirmed": USAGE,
     "NotNamed": USAGE,
     "NotSaid": USAGE,
+    "NotTheSame": UNVERIFIED,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,

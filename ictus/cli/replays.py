@@ -10,6 +10,7 @@ from cyclopts.validators import mutually_exclusive
 from ictus.cli.errors import UNVERIFIED
 from ictus.cli.options import AsOf, Data, Json, house, put_json, put_table, sequence_of, tell
 from ictus.cli.progress import progress
+from ictus.places import prove_file, prove_folder
 
 UNTIL = Group("Which events", validator=mutually_exclusive)
 
@@ -36,6 +37,8 @@ def replay(
     out
         A file for one JSON object per case; the SHA-256 told is that of its bytes.
     """
+    if out:
+        prove_file(out)
     asyncio.run(_replay(bundle, as_of, over, out, data, json))
 
 
@@ -58,6 +61,8 @@ def explain(
     out
         A folder for the images, with what mattered in colour.
     """
+    if out:
+        prove_folder(out)
     asyncio.run(_explain(case, as_of, out, data, json))
 
 
