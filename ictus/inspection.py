@@ -7,6 +7,7 @@ from os import cpu_count
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from commands.ports import Missing
 from domain.case import Reason
@@ -36,6 +37,7 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     hint: str | None = None
     """What to install so that files of this type are read."""
     heads: tuple[Box, ...] = ()
+    """These, `text`, `source` and `quality`: of a refused picture too, as far as it came."""
     text: tuple[Box, ...] = ()
     """Where text was blanked on the heads."""
     source: str | None = None
@@ -53,7 +55,7 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms: Mapping[str, float] = {}
     """Milliseconds of processor time by step."""
     beside: str | None = None
-    """The file that shows before and after."""
+    """The file that shows before and after; of every picture that was decoded."""
     profile: str = PROFILE
 
 
@@ -116,28 +118,32 @@ def _beginning(file: Path) -> bytes:
 
 
 def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected:
-    cpu_ms = {step: spent / 1000 for step, spent in examined.cpu_us.items()}
+    seen = Inspected(
+        file=str(file),
+        outcome="ingested",
+        heads=examined.heads,
+        text=examined.text,
+        source=examined.source,
+        quality=examined.quality,
+        technical=examined.technical,
+        cpu_ms={step: spent / 1000 for step, spent in examined.cpu_us.items()},
+        beside=str(beside) if beside and examined.beside else None,
+    )
     match examined.outcome:
         case Refused(outcome=outcome, reason=reason, detected=detected, modality=modality):
-            return Inspected(
-                file=str(file),
+            return replace(
+                seen,
                 outcome=outcome,
                 reason=reason,
                 detected=detected,
                 modality=modality,
-                cpu_ms=cpu_ms,
                 coaching=_told(reason, modality),
                 hint=_hint(detected),
             )
         case Ingested() as kept:
-            return Inspected(
-                file=str(file),
-                outcome="ingested",
-                heads=examined.heads,
+            return replace(
+                seen,
                 sequences=kept.sequences,
-                text=examined.text,
-                source=kept.source,
-                quality=kept.quality,
                 warnings=kept.warnings,
                 hints=_hinted(kept.warnings),
                 masked_permille=kept.masked_permille,
@@ -145,9 +151,6 @@ def _described(file: Path, examined: Examined, beside: Path | None) -> Inspected
                 pixels=kept.pixel_sha256,
                 phash=kept.phash,
                 fingerprints=kept.fingerprints,
-                technical=examined.technical,
-                cpu_ms=cpu_ms,
-                beside=str(beside) if beside else None,
             )
 
 
@@ -171,7 +174,7 @@ def _hint(detected: Detected | None) -> str | None:
 def rows(found: Iterable[Inspected]) -> Iterator[tuple[str, str, str, str]]:
     """File, outcome, why or how good, and seconds: for people."""
     for one in found:
+        why = f"{one.reason}: {one.coaching['en']}" if one.reason else None
         measures = ", ".join(f"{name} {value}" for name, value in one.quality.items())
-        told = (f"{one.reason}: {one.coaching['en']}",) if one.reason else (measures, *one.warnings)
-        told += (one.hint,) if one.hint else ()
-        yield one.file, one.outcome, "; ".join(told), f"{sum(one.cpu_ms.values()) / 1000:.2f}"
+        told = "; ".join(filter(None, (why, one.hint, measures, *one.warnings)))
+        yield one.file, one.outcome, told, f"{sum(one.cpu_ms.values()) / 1000:.2f}"

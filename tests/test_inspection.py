@@ -95,6 +95,24 @@ def test_before_and_after_are_written_side_by_side_without_overwriting(
     assert (both[:8, width + 8 :] < 8).all()
 
 
+def test_of_a_refused_picture_is_told_and_shown_what_was_found_until_then(tmp_path: Path) -> None:
+    soft = cv2.GaussianBlur(
+        cv2.imdecode(np.frombuffer(SCAN.data, np.uint8), cv2.IMREAD_COLOR), (0, 0), 7
+    )
+    cv2.imwrite(str(tmp_path / "soft.png"), soft)
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros_like(soft))
+    black, refused = told(run(tmp_path, "--json", "--out", tmp_path / "seen"))
+    assert (refused["reason"], refused["quality"]["sharpness"] < 45) == ("too-blurred", True)
+    assert refused["source"] == black["source"] == "screenshot"
+    assert refused["heads"]
+    assert (black["reason"], black["heads"]) == ("no-head", [])
+    height, width = soft.shape[:2]
+    for one, shows_a_head in ((refused, True), (black, False)):
+        both = cv2.imread(one["beside"])
+        assert both.shape[:2] == (height, 2 * width)
+        assert (both[:, width:] > 64).any() == shows_a_head
+
+
 def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
     done = run(folder / "a.jpg")
     assert done.returncode == 0
