@@ -1,6 +1,7 @@
 """`ictus image inspect`: local files through the whole pipeline, one typed outcome each."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,14 +121,44 @@ def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_missing_file_exits_3_before_anything_is_said(folder: Path) -> None:
-    done = run(folder / "a.jpg", folder / "nowhere.jpg", "--json")
+def test_what_cannot_be_read_fails_by_itself_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(SCAN.data)
+    (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "z").mkdir()
+    done = run(tmp_path, tmp_path / "gone.jpg", "x" * 300, tmp_path / "z", "--json")
+    assert (done.returncode, done.stderr) == (7, "")
+    failed = ("failed", "failed")
+    assert [
+        (Path(one["file"]).name, one["outcome"], one["reason"], one["hint"]) for one in told(done)
+    ] == [
+        ("a.jpg", "ingested", None, None),
+        ("link.jpg", *failed, "No such file or directory"),
+        ("pipe.jpg", *failed, "Not a regular file"),
+        ("gone.jpg", *failed, "No such file or directory"),
+        ("x" * 300, *failed, "File name too long"),
+    ]
+
+
+def test_a_name_that_is_no_utf_8_is_told_with_escapes(tmp_path: Path) -> None:
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff.jpg")).write_bytes(SCAN.data)
+    [one] = told(run(tmp_path, "--json", "--out", tmp_path / "seen"))
+    assert one["file"] == f"{tmp_path}/\\xff.jpg"
+    assert one["beside"] == f"{tmp_path}/seen/0001-\\xff.jpg"
+
+
+def test_if_every_file_is_missing_it_exits_3_before_anything_is_said(folder: Path) -> None:
+    done = run("x" * 300, folder / "nowhere.jpg", "--json")
     assert (done.returncode, done.stdout) == (3, "")
     assert "nowhere.jpg" in done.stderr
 
 
-def test_an_empty_folder_exits_3(tmp_path: Path) -> None:
+def test_an_empty_folder_alone_exits_3(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 3
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    assert run("").returncode == run("a.jpg", "--out", "").returncode == 2
 
 
 def test_no_file_named_exits_2() -> None:
