@@ -7,7 +7,7 @@ the last one was answered. `--invalid` is the share of requests that are no scan
 mislabelled, hostile files (`training.synthetic.hostile`), each told to be an image. `--ledger` puts so
 many events of other cases into the ledger beforehand. The limit is what the same machine needs, in the
 same run, for the same kind of case without any of us around it: de-identifying its images one after
-the other and one prediction.
+the other and one prediction. A table goes to stderr, unless `--json` asks for the JSON line alone.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from msgspec import Struct
 from adapters.storage.nats_connection import connect
 from adapters.storage.streams import LEDGER, SCHEDULE
 from adapters.storage.users import ADMIN
+from benchmarks.measuring import show
 from benchmarks.stories import imported
 from ictus.cli.options import tell
 from ictus.demo.clinician import Clinician
@@ -77,7 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.ledger:
             asyncio.run(filled(settings, given.ledger))
         waited, seconds = asyncio.run(worked(settings, given))
-    print(json.dumps(figures(waited, seconds, given.ledger) | compared(waited, limits)))
+    outcome = figures(waited, seconds, given.ledger) | compared(waited, limits)
+    if not given.json:
+        show("From photo to answer", outcome, "not measured")
+    print(json.dumps(outcome))
 
 
 # The limit

@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     loads = uvloop.run(run(given.seconds, given.rounds, given.batch))
     outcome = summary(loads) | asyncio.run(killed(given.killed_cases))
-    outcome |= {"batch": given.batch, "rounds": given.rounds, "table": table(loads)}
+    asked = {"batch": given.batch, "rounds": given.rounds, "seconds": given.seconds}
+    outcome |= {**asked, "table": table(loads)}
     if not given.json:
         show("Inference", {k: v for k, v in outcome.items() if k != "table"})
     print(json.dumps(outcome))

@@ -104,12 +104,12 @@ def rss_mb() -> float:
     return getrusage(RUSAGE_SELF).ru_maxrss / 1024
 
 
-def show(title: str, outcome: Mapping[str, float | None]) -> None:
+def show(title: str, outcome: Mapping[str, float | None], missing: str = "not installed") -> None:
     """A table for people, on stderr: the last line of stdout belongs to programs."""
     table = Table("", title, box=None, title_justify="left")
     table.columns[1].justify = "right"
     for name, value in outcome.items():
-        table.add_row(name, "not installed" if value is None else f"{value:,}")
+        table.add_row(name, missing if value is None else f"{value:,}")
     Console(stderr=True).print(table)
 
 

@@ -129,59 +129,98 @@ def _request(seed: str) -> Request:
     )
 
 
+class _Known(NamedTuple):
+    """What all events of a case have in common, made from its name."""
+
+    case: UUID
+    item: UUID
+    person: UUID
+    model: UUID
+    digest: str
+    sealed: Sealed
+
+
 def _story(name: str, origin: cases.Origin = "bot") -> Sequence[CaseEvent]:
-    item, person, model = (id_of(f"{name}/{part}") for part in ("item", "by", "model"))
     case = id_of(name)
     digest = sha256(name.encode()).hexdigest()
+    item, person, model = (id_of(f"{name}/{part}") for part in ("item", "by", "model"))
     sealed = Sealed(key=f"case/{case}", nonce=digest[:16], box=digest[:48])
+    known = _Known(case, item, person, model, digest, sealed)
+    return (*_sent(known, origin), *_answered(known), _confirmed(known))
+
+
+def _sent(known: _Known, origin: cases.Origin) -> tuple[CaseEvent, ...]:
+    """A photo and what is known beside it."""
+    code, person = case_code(known.case), known.person
     return (
-        cases.Opened(code=case_code(case), site="site-1", patient=person, origin=origin, by=person),
+        cases.Opened(code=code, site="site-1", patient=person, origin=origin, by=person),
         cases.ImageSubmitted(
-            item=item, channel="photo", modality="mri", joined="album", sent=START, file=sealed
+            item=known.item,
+            channel="photo",
+            modality="mri",
+            joined="album",
+            sent=START,
+            file=known.sealed,
         ),
-        cases.ImageIngested(
-            item=item,
-            modality="mri-dwi",
-            derivative=digest,
-            pixels=digest,
-            original=sealed,
-            width=1024,
-            height=1024,
-            source="screenshot",
-            profile="ingest@1",
-            phash=digest[:16],
-            heads=((10, 12, 480, 500),),
-            masked_permille=31,
-            quality={"sharpness": 412, "contrast": 230},
-        ),
+        _ingested(known),
         cases.ContextGiven(facts=(cases.Fact("af", "yes"), cases.Fact("age", "65-74")), by=person),
-        cases.PredictionProduced(
-            task="subtype@1",
-            inputs=(digest,),
-            af="yes",
-            ranked=(("cardioembolic", 713), ("large-artery", 287)),
-            chosen=("cardioembolic",),
-            interval=(604, 801),
-            attention=(1000,),
-            model=model,
-            model_sha256=digest,
-            role="champion",
-            runtime="onnxruntime",
-        ),
+    )
+
+
+def _ingested(known: _Known) -> cases.ImageIngested:
+    return cases.ImageIngested(
+        item=known.item,
+        modality="mri-dwi",
+        derivative=known.digest,
+        pixels=known.digest,
+        original=known.sealed,
+        width=1024,
+        height=1024,
+        source="screenshot",
+        profile="ingest@1",
+        phash=known.digest[:16],
+        heads=((10, 12, 480, 500),),
+        masked_permille=31,
+        quality={"sharpness": 412, "contrast": 230},
+    )
+
+
+def _answered(known: _Known) -> tuple[CaseEvent, ...]:
+    return (
+        _predicted(known),
         cases.AnswerComposed(
-            prediction=item,
-            advice=((model, 1), (person, 2)),
+            prediction=known.item,
+            advice=((known.model, 1), (known.person, 2)),
             language="ru",
             notice="2026-1",
-            text_sha256=digest,
+            text_sha256=known.digest,
         ),
-        cases.AnswerDelivered(answer=item, to=person, channel="telegram"),
-        cases.LabelConfirmed(
-            cause="cardioembolic",
-            level=2,
-            evidence=("ecg",),
-            rater=person,
-            blinded=False,
-            stage="discharge",
-        ),
+        cases.AnswerDelivered(answer=known.item, to=known.person, channel="telegram"),
+    )
+
+
+def _predicted(known: _Known) -> cases.PredictionProduced:
+    return cases.PredictionProduced(
+        task="subtype@1",
+        inputs=(known.digest,),
+        af="yes",
+        ranked=(("cardioembolic", 713), ("large-artery", 287)),
+        chosen=("cardioembolic",),
+        interval=(604, 801),
+        attention=(1000,),
+        model=known.model,
+        model_sha256=known.digest,
+        role="champion",
+        runtime="onnxruntime",
+    )
+
+
+def _confirmed(known: _Known) -> cases.LabelConfirmed:
+    return cases.LabelConfirmed(
+        cause="cardioembolic",
+        level=2,
+        evidence=("ecg",),
+        rater=known.person,
+        blinded=False,
+        stage="discharge",
     )

@@ -16,13 +16,10 @@ from msgspec import Struct
 from adapters.storage.nkeys import load_nkey, new_seed
 from adapters.storage.users import ADMIN, USERS, accounts
 from ictus.kept import make_private, make_public, write_once, write_public
+from ictus.places import Unwritable
 
 EVERYBODY = (ADMIN, *USERS)
 ACCOUNTS_CONF = "# Made by `ictus nkeys`: who may log in, and who may do what.\naccounts: {}\n"
-
-
-class Unwritable(Exception):
-    """Seeds cannot be written here."""
 
 
 class Nkeys(Struct, frozen=True):

@@ -64,6 +64,27 @@ def test_a_command_that_cannot_be_meant_exits_2_and_says_why_on_stderr(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "synth --cases 1 --out file",
+        "synth --cases 1 --out /proc/x",
+        "case explain K7-4F2Q --out file/images",
+        "model test bundle --dataset data --report nowhere/page.html",
+        "model replay bundle --out nowhere/lines",
+        "model replay bundle --out .",
+    ],
+)
+def test_a_place_where_nothing_can_be_written_exits_5_before_any_work(
+    alone: Ictus, words: str
+) -> None:
+    (alone.settings.folder / "file").write_text("mine")
+    done = alone(*words.split())
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"ictus: {words.split()[-1]} cannot be written")
+    assert (alone.settings.folder / "file").read_text() == "mine"
+
+
 def test_running_an_unknown_role_names_the_roles_there_are(alone: Ictus) -> None:
     assert ", ".join(ROLES) in alone("run", "nonsense").stderr
 

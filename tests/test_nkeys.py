@@ -11,7 +11,8 @@ import pytest
 
 from adapters.storage.users import ADMIN, USERS
 from ictus.kept import write_once
-from ictus.nkeys import Unwritable, accounts_file, keep, nkey_file
+from ictus.nkeys import accounts_file, keep, nkey_file
+from ictus.places import Unwritable
 
 EVERYBODY = [ADMIN, *USERS]
 SECONDS_MAX = 60

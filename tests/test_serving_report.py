@@ -9,6 +9,7 @@ ROW = {"per_s": 1.5, "p50_ms": 2.5, "p99_ms": 3.5, "cpu_ms": 4.5}
 
 def shown(**figures: Any) -> str:
     inference = dict.fromkeys((bar.name for bar in BARS), 1.1) | figures
+    inference |= {"seconds": 2.5, "rounds": 7}
     return "\n".join(page(inference | {"table": {"small_ictus_c1": ROW}}, {"p50_s": 3.1}))
 
 
@@ -21,3 +22,9 @@ def test_the_page_tells_met_from_missed() -> None:
 
 def test_a_missing_peer_was_not_measured() -> None:
     assert shown(large_vs_best_peer_c8=None).count("not measured") == 1
+
+
+def test_the_page_says_how_long_it_was_measured_wherever_it_does() -> None:
+    said = shown()
+    assert "benchmarks.inference --seconds 2.5 --rounds 7 --json" in said
+    assert "2.5 s a turn, 7 rounds" in said

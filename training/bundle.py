@@ -39,7 +39,7 @@ def write(
     out: Path, encoder: nn.Module, head: CalibratedHead, draft: Manifest, cases: Sequence[Case]
 ) -> Manifest:
     """`draft` lacks what only the files can tell. Raises NotTheSame unless both compute the same
-    probabilities for `cases`."""
+    probabilities for `cases`; no manifest is there then, and so no bundle."""
     out.mkdir(parents=True, exist_ok=True)
     sizes = (
         head.head.tanh.in_features - len(draft.sequences),
@@ -51,8 +51,8 @@ def write(
     told = replace(draft, sha256=graphs_sha256(graphs))
     (out / CARD_FILE).write_text(card(told), "utf-8")
     manifest = replace(told, files={**graphs, CARD_FILE: _hash(out / CARD_FILE)})
-    (out / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     hold_to_parity(out, manifest, encoder, head, cases)
+    (out / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     return manifest
 
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ class Taken(Exception):
 
 
 class NotConfigured(Exception):
-    """A setting names what cannot be made, such as a logger whose library is missing."""
+    """A setting is none, is another option's, or names what cannot be made, such as a logger whose
+    library is missing."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -184,18 +186,20 @@ def learn(asked: Asked, says: Says) -> Learnt | None:
 
 
 def configured(asked: Asked) -> RunCli:
-    """Lightning's model, data and trainer by the file and words given; SystemExit(2) for wrong ones.
-    Raises NotConfigured."""
+    """Lightning's model, data and trainer by the file and words given. Raises NotConfigured."""
+    ours = {
+        "data.dataset": asked.dataset,
+        "trainer.default_root_dir": asked.run,
+        "checkpoint.dirpath": asked.run,
+    }
     words = [
         *([f"--config={asked.config}"] if asked.config else []),
-        f"--data.dataset={asked.dataset}",
-        f"--trainer.default_root_dir={asked.run}",
-        f"--checkpoint.dirpath={asked.run}",
+        *(f"--{name}={folder}" for name, folder in ours.items()),
         *([f"--seed_everything={asked.seed}"] if asked.seed is not None else []),
         *asked.settings,
     ]
     try:
-        return RunCli(
+        cli = RunCli(
             StrokeModule,
             CaseData,
             args=words,
@@ -203,9 +207,15 @@ def configured(asked: Asked) -> RunCli:
             seed_everything_default=0,
             save_config_callback=None,
             trainer_defaults=TRAINER,
+            parser_kwargs={"exit_on_error": False},
         )
-    except ValueError as error:
-        raise NotConfigured(str(error)) from error
+    except (ArgumentError, ValueError) as error:
+        raise NotConfigured(f"{error} (settings: docs/models.md)") from error
+    for name, folder in ours.items():
+        if str(cli.config[name]) != str(folder):
+            option = "--dataset" if folder is asked.dataset else "--out"
+            raise NotConfigured(f"--{name} is not for you to set: say {option} DIR instead")
+    return cli
 
 
 def entered(asked: Asked, spec: dict[str, Any]) -> None:

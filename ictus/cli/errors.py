@@ -13,6 +13,7 @@ INTERRUPTED = 130
 
 BY_NAME = {
     "AcceptanceRefused": USAGE,
+    "AllRefused": PRECONDITION,
     "AlreadyRunning": PRECONDITION,
     "BadAudience": USAGE,
     "BadSeed": PRECONDITION,
@@ -31,6 +32,7 @@ BY_NAME = {
     "NotConfigured": USAGE,
     "NotConfirmed": USAGE,
     "NotSaid": USAGE,
+    "NotTheSame": UNVERIFIED,
     "NoSuchCase": NOT_FOUND,
     "NotInstalled": UNAVAILABLE,
     "PermissionError": PRECONDITION,

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from ictus.cli.errors import PRECONDITION
 from ictus.cli.options import Json, put_json, put_table, tell
 from ictus.cli.progress import progress
+from ictus.places import prove_file
 
 if TYPE_CHECKING:
     from training.testing.run import Report
@@ -49,6 +50,8 @@ def examine(
     from training.testing.page import page_html
     from training.testing.run import examined, write_report
 
+    if report:
+        prove_file(report)
     limits = read_acceptance(acceptance or ACCEPTANCE_FILE)
     with progress("cases") as told:
         done = examined(bundle, datasets.read(dataset), limits, split, told)

@@ -6,6 +6,7 @@ from pathlib import Path
 from ictus.cli.errors import UNVERIFIED
 from ictus.cli.options import AsOf, Data, Json, house, put_json, put_table, sequence_of, tell
 from ictus.cli.progress import progress
+from ictus.places import prove_file, prove_folder
 
 
 def replay(
@@ -27,6 +28,8 @@ def replay(
     out
         A file for one JSON object per case.
     """
+    if out:
+        prove_file(out)
     asyncio.run(_replay(bundle, as_of, out, data, json))
 
 
@@ -49,6 +52,8 @@ def explain(
     out
         A folder for the images, with what mattered in colour.
     """
+    if out:
+        prove_folder(out)
     asyncio.run(_explain(case, as_of, out, data, json))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -12,15 +13,24 @@ from cyclopts.validators import Number
 
 from ictus.cli.options import Count, Data, Json, put_json, put_table, read_settings, tell
 from ictus.cli.progress import progress
+from ictus.places import prove_folder
 from ictus.settings import BadSetting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ictus.demo.through import Returned
     from training.synthetic.cuts import By
     from training.synthetic.facts import Plan
     from training.synthetic.truth import Parcel
 
 HOUSE = ".ictus/synth"
+APART = (
+    ("--through-bot", "--out"),
+    ("--through-bot", "--as-dataset"),
+    ("--through-bot", "--cut"),
+    ("--as-dataset", "--hostile"),
+)
 COLUMNS = ("case", "synthetic truth", "pattern", "pictures", "answer", "seconds")
 
 
@@ -50,9 +60,10 @@ AsDataset = Annotated[
     bool, _flag("Writes a dataset for training instead: images cut to heads, rows as ever.")
 ]
 Cut = Annotated[
-    Literal["ingest", "truth"],
+    Literal["ingest", "truth"] | None,
     Parameter(
-        help="In a dataset, heads are cut out by ingest, as in life, or by the truth, which is faster."
+        help="In a dataset, heads are cut out by ingest, as in life (so unless told otherwise), or by"
+        " the truth, which is faster."
     ),
 ]
 Split = Annotated[
@@ -80,7 +91,7 @@ def synth(
     hostile: Hostile = 0.0,
     processes: Count | None = None,
     as_dataset: AsDataset = False,
-    cut: Cut = "ingest",
+    cut: Cut = None,
     split: Split = None,
     through_bot: ThroughBot = False,
     data: Data = None,
@@ -111,11 +122,29 @@ def synth(
         hostile=hostile,
         split=split,
     )
+    _refuse_contradictions(
+        {
+            "--through-bot": through_bot,
+            "--out": out is not None,
+            "--as-dataset": as_dataset,
+            "--cut": cut is not None,
+            "--hostile": hostile > 0,
+        }
+    )
     if through_bot:
         _push(plan, cases, processes, data or HOUSE, json)
     if out is None:
         raise BadSetting("say where to: --out DIR, an empty or new folder")
-    _write(plan, cases, out, processes, cut if as_dataset else None, json)
+    prove_folder(out)
+    _write(plan, cases, out, processes, (cut or "ingest") if as_dataset else None, json)
+
+
+def _refuse_contradictions(given: dict[str, bool]) -> None:
+    for one, other in APART:
+        if given[one] and given[other]:
+            raise BadSetting(f"{one} and {other} exclude each other: leave one of them out")
+    if given["--cut"] and not given["--as-dataset"]:
+        raise BadSetting("--cut is said of a dataset: add --as-dataset, or leave it out")
 
 
 def _write(
@@ -138,19 +167,16 @@ def _push(plan: "Plan", count: int, processes: int | None, data: str, json: bool
     from training.synthetic.truth import parcel
 
     tell(NOTICE["en"])
-    with progress("drawing cases") as told:
-        cases: list[Parcel] = []
-        for made in each(partial(parcel, plan), count, processes):
-            cases.append(made)
-            told(len(cases), count)
-    raise SystemExit(asyncio.run(_sent(plan, cases, data, json)))
+    with closing(each(partial(parcel, plan), count, processes)) as cases:
+        raise SystemExit(asyncio.run(_sent(plan, cases, count, data, json)))
 
 
-async def _sent(plan: "Plan", cases: "list[Parcel]", data: str, json: bool) -> int:
+async def _sent(plan: "Plan", cases: "Iterator[Parcel]", count: int, data: str, json: bool) -> int:
     from ictus.demo.through import push
 
     with progress("cases sent") as told:
-        code, returned = await push(plan, cases, read_settings(data, origin="demo"), told)
+        settings = read_settings(data, origin="demo")
+        code, returned = await push(plan, cases, count, settings, told)
     if returned and json:
         put_json(returned)
     elif returned:

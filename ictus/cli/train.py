@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from ictus.cli.options import Json, put_json, put_table, tell
 from ictus.cli.progress import progress
+from ictus.places import prove_folder
 
 if TYPE_CHECKING:
     from training.train import Trained
@@ -51,6 +52,7 @@ def train(
     except ModuleNotFoundError as missing:
         raise NotInstalled(f"{missing.name} is missing: pip install 'ictus[train]'") from None
 
+    prove_folder(out)
     asked = Asked(dataset, out, config, seed, resume, settings)
     with progress("training") as told:
         done = trained(asked, sign_key, told, tell)

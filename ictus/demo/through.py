@@ -5,9 +5,9 @@ The house is one of the demo's kind (a demo ledger, the synthetic model, a local
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from itertools import count
+from itertools import count as counted
 from statistics import median
 from uuid import UUID
 
@@ -73,36 +73,43 @@ class Returned(Struct, frozen=True, kw_only=True):
 
 
 async def push(
-    plan: Plan, cases: list[Parcel], settings: Settings, told: Progress
+    plan: Plan, cases: Iterator[Parcel], count: int, settings: Settings, told: Progress
 ) -> tuple[int, Returned | None]:
-    """Exit code and what came back: 0 when every case has a card, else 7."""
+    """Exit code and what came back: 0 when every case has a card, else 7. `count` cases are drawn as
+    they are sent."""
     async with AsyncExitStack() as stack:
         stage = await set_stage(settings, True, stack)
         tell(
             f"a demo house runs in {settings.folder}, with a local Bot API emulator:"
-            f" {len(cases)} cases are sent"
+            f" {count} cases are sent"
         )
-        outcomes = await _work(stage, cases, told)
+        outcomes = await _work(stage, cases, count, told)
         returned = _returned(plan, settings, outcomes)
         return PARTIAL if returned.lost else OK, returned
     return INTERRUPTED, None
 
 
-async def _work(stage: Stage, cases: list[Parcel], told: Progress) -> list[Outcome]:
-    size = min(CREW_MAX, -(-len(cases) // CASES_PER_CLINICIAN))
+async def _work(stage: Stage, cases: Iterator[Parcel], count: int, told: Progress) -> list[Outcome]:
     done: list[Outcome] = []
-    numbers = count()
+    numbers, drawing = counted(), asyncio.Lock()
 
-    async def shift(share: list[Parcel]) -> None:
+    async def drawn() -> Parcel | None:
+        async with drawing:
+            return await asyncio.to_thread(next, cases, None)
+
+    async def shift() -> None:
         token = await stage.invitation("clinician")
         clinician = await _joined(stage, next(numbers), token)
-        for at, case in enumerate(share):
-            if at and len(case.pictures) == 1:
+        is_new = True
+        while case := await drawn():
+            if not is_new and len(case.pictures) == 1:
                 clinician = await _joined(stage, next(numbers), token)
+            is_new = False
             done.extend(await _sent(stage, clinician, case))
-            told(sum(one.hostile is None for one in done), len(cases))
+            told(sum(one.hostile is None for one in done), count)
 
-    await asyncio.gather(*(shift(cases[at::size]) for at in range(size)))
+    size = min(CREW_MAX, -(-count // CASES_PER_CLINICIAN))
+    await asyncio.gather(*(shift() for _ in range(size)))
     return sorted(done, key=lambda one: (one.number, one.hostile or ""))
 
 

@@ -29,6 +29,7 @@ def test_serving_is_measured_and_killing_workers_loses_and_doubles_nothing() -> 
     told = json.decode(line)
 
     assert told.keys() >= PEERS | {"cpu_overhead_ms"}
+    assert (told["seconds"], told["rounds"]) == (0.3, 1)
     assert (told["failed"], told["wrong"]) == (0, 0)
     assert (told["kill_cases"], told["kill_lost"], told["kill_doubled"]) == (60, 0, 0)
     assert told["kills"] > 0

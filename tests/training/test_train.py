@@ -17,7 +17,7 @@ from training.dataset import ROWS_FILE, DatasetRefused
 from training.finish import seen
 from training.spec import spec_sha256, weights_sha256
 from training.testing.run import read_report
-from training.train import Learnt, Taken
+from training.train import Learnt, NotConfigured, Taken
 from workers.inference.classifier import Classifier
 from workers.inference.manifest import read_manifest
 
@@ -148,10 +148,35 @@ def test_a_dataset_becomes_a_bundle_that_can_be_tested(
 
     taken = ictus(*asked, "--", *SMALL)
     assert (taken.returncode, "is not empty" in taken.stderr) == (5, True)
-    wrong = ictus(*asked, "--", "--model.backbone=vgg")
-    assert (wrong.returncode, "vgg" in wrong.stderr) == (2, True)
     mirror = ictus(*asked, "--", "--trainer.logger=lightning.pytorch.loggers.CometLogger")
     assert (mirror.returncode, "Requirement 'comet-ml" in mirror.stderr) == (2, True)
+
+
+def test_a_wrong_setting_is_told_in_a_sentence(dataset: Path, tmp_path: Path) -> None:
+    for word, said in (("--model.backbone=vgg", "Got value: vgg"), ("--nope=1", "--nope=1")):
+        with pytest.raises(NotConfigured) as wrong:
+            learnt(dataset, tmp_path / "bundle", word)
+        told = str(wrong.value)
+        assert said in told
+        assert "docs/models.md" in told
+        assert len(told) < 300
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("data.dataset", "--dataset"),
+        ("checkpoint.dirpath", "--out"),
+        ("trainer.default_root_dir", "--out"),
+    ],
+)
+def test_what_was_vouched_for_is_what_is_learnt_from(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, option: str
+) -> None:
+    asked = ("train", "--dataset", dataset, "--out", tmp_path / "bundle", "--", *SMALL)
+    done = here(capsys, *asked, f"--{name}", tmp_path / "other")
+    assert (done.returncode, f"say {option}" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_mirror_has_curves_and_spec_and_says_nothing_on_stdout(

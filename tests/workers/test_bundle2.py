@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from domain.stroke import PREDICTED
+from ictus.cli.errors import exit_code
 from ictus.vouching import require_trust, sign, signer
 from tests import bundles
 from training import bundle as bundle_files
@@ -77,6 +78,18 @@ def test_onnx_computes_what_torch_computes(made: Path) -> None:
     head.temperature.fill_(1.301)
     with pytest.raises(bundle_files.NotTheSame, match="ONNX differs from torch"):
         bundle_files.hold_to_parity(*asked)
+
+
+def test_what_computes_otherwise_becomes_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bundle_files, "PARITY_MAX", -1.0)
+    with pytest.raises(bundle_files.NotTheSame) as differs:
+        bundles.made(tmp_path)
+    with pytest.raises(BundleRefused):
+        read_manifest(tmp_path)
+    assert exit_code(differs.value) == 4
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_context_and_sequence_count_and_the_order_of_images_does_not(

@@ -83,15 +83,8 @@ def trace(
 
 def beat(at: NDArray[np.float64], size: float) -> NDArray[np.float64]:
     """One beat around 0, as a share of the strip's width."""
-    waves = (
-        (-0.012, 0.004, 0.15),
-        (-0.002, 0.001, -0.2),
-        (0, 0.0012, 1.2),
-        (0.002, 0.001, -0.3),
-        (0.022, 0.007, 0.3),
-    )
     return np.asarray(
-        sum(size * tall * np.exp(-(((at - when) / long) ** 2)) for when, long, tall in waves)
+        sum(size * tall * np.exp(-(((at - when) / long) ** 2)) for when, long, tall in WAVES)
     )
 
 

@@ -1,14 +1,16 @@
 """Many cases on all cores, written into a folder that says what it is."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
+from shutil import rmtree
+from signal import SIG_IGN, SIGINT, signal
 from typing import Final, TypeVar
 
 import cv2
@@ -23,7 +25,9 @@ from training.synthetic.truth import CASE_FILE, files_of
 
 CASES: Final = "cases"
 MANIFEST_FILE: Final = "manifest.json"
-CHUNK_CASES: Final = 4
+AHEAD_CASES: Final = 4
+"""By process: enough that none waits while another's case takes longer."""
+
 
 Progress = Callable[[int, int], None]
 Made = TypeVar("Made")
@@ -66,23 +70,37 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 def write(plan: Plan, count: int, out: Path, processes: int | None, told: Progress) -> Written:
-    """Writes cases 0 to `count` - 1; raises Taken unless `out` is empty or missing."""
-    refuse_taken(out)
-    (out / CASES).mkdir(parents=True, exist_ok=True)
-    done: list[Summary] = []
-    for summary in each(partial(write_case, plan, out), count, processes):
-        done.append(summary)
-        told(len(done), count)
-    written = _written(plan, done)
-    (out / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(written)) + b"\n")
-    (out / "README.md").write_text(_readme(written))
+    """Writes cases 0 to `count` - 1, all or nothing; raises Taken unless `out` is empty or missing."""
+    summaries = each(partial(write_case, plan, out), count, processes)
+    with begun(out), closing(summaries):
+        (out / CASES).mkdir()
+        done: list[Summary] = []
+        for summary in summaries:
+            done.append(summary)
+            told(len(done), count)
+        written = _written(plan, done)
+        manifest = msgspec.json.format(msgspec.json.encode(written)) + b"\n"
+        (out / MANIFEST_FILE).write_bytes(manifest)
+        (out / "README.md").write_text(_readme(written))
     return written
 
 
-def refuse_taken(out: Path) -> None:
-    """Raises Taken unless `out` is empty or missing."""
-    if out.exists() and any(out.iterdir()):
+@contextmanager
+def begun(out: Path) -> Iterator[None]:
+    """`out` is as empty or missing as it was unless writing came to its end; a folder beside it would
+    not do where it is a mount. Raises Taken unless it is empty or missing."""
+    is_new = not out.exists()
+    if not is_new and any(out.iterdir()):
         raise Taken(f"{out} is not empty: choose a folder that is, or remove it first")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for entry in out.iterdir():
+            rmtree(entry) if entry.is_dir() else entry.unlink()
+        if is_new:
+            out.rmdir()
+        raise
 
 
 def write_case(plan: Plan, out: Path, number: int) -> Summary:
@@ -102,21 +120,36 @@ def write_case(plan: Plan, out: Path, number: int) -> Summary:
     )
 
 
-def each(make: Callable[[int], Made], count: int, processes: int | None) -> Iterator[Made]:
-    """`make(number)` of every case, in order, whatever the number of processes (None: all cores)."""
+def each(
+    make: Callable[[int], Made], count: int, processes: int | None
+) -> Generator[Made, None, None]:
+    """`make(number)` of every case, in order, whatever the number of processes (None: all cores); only
+    a few are made before they are asked for."""
     wanted = min(processes or cpu_count() or 1, count)
     with _pool(wanted) as pool:
-        yield from pool.map(make, range(count), chunksize=CHUNK_CASES)
+        ahead: deque[Future[Made]] = deque()
+        for number in range(count):
+            ahead.append(pool.submit(make, number))
+            if len(ahead) > AHEAD_CASES * wanted:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """What was not begun is dropped when its caller stops."""
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), cv2.setNumThreads, (1,))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _quietly)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _quietly() -> None:
+    """One core a process; Ctrl-C is for the one who waits for it."""
+    signal(SIGINT, SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 def _written(plan: Plan, done: list[Summary]) -> Written:

@@ -1,6 +1,7 @@
 """Synthetic cases as a dataset for training: every picture cut to its heads, rows as `ictus dataset
 build` makes them."""
 
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from training.synthetic import NOTICE, VERSION
 from training.synthetic.cases import Case, Picture, case
 from training.synthetic.cuts import CUTTERS, By, Cut
 from training.synthetic.facts import Plan
-from training.synthetic.folder import Progress, each, refuse_taken
+from training.synthetic.folder import Progress, begun, each
 from training.synthetic.oracle import ceiling, oracle_auroc, posterior
 from training.testing.truth import Truth, mask_png, write_lesions, write_truth
 
@@ -23,6 +24,10 @@ EVIDENCE: Final[dict[Cause, Evidence]] = {
     "large-artery": "stenosis",
     "other-determined": "echo",
 }
+
+
+class AllRefused(Exception):
+    """There is nothing to make a dataset of."""
 
 
 class Prepared(NamedTuple):
@@ -61,21 +66,24 @@ def write(
     by: By = "ingest",
 ) -> Built:
     """Writes a dataset of cases 0 to `count` - 1; the same root whatever the number of processes.
-    Raises Taken unless `out` is empty or missing."""
-    refuse_taken(out)
+    All or nothing. Raises Taken unless `out` is empty or missing, AllRefused."""
     rows, truths, images, refused = [], [], 0, 0
-    for done, prepared in enumerate(each(partial(prepare, plan, by), count, processes), 1):
-        refused += prepared.refused
-        images += len(prepared.row.images)
-        if prepared.images:
-            rows.append(prepared.row)
-            truths.append(prepared.truth)
-            dataset.write_images(out, prepared.images)
-            write_lesions(out, prepared.lesions)
-        told(done, count)
-    spec = {**_spec(plan, count, by), "images_refused": refused}
-    manifest = dataset.write(out, rows, spec)
-    write_truth(out, truths)
+    cases = each(partial(prepare, plan, by), count, processes)
+    with begun(out), closing(cases):
+        for done, prepared in enumerate(cases, 1):
+            refused += prepared.refused
+            images += len(prepared.row.images)
+            if prepared.images:
+                rows.append(prepared.row)
+                truths.append(prepared.truth)
+                dataset.write_images(out, prepared.images)
+                write_lesions(out, prepared.lesions)
+            told(done, count)
+        if not rows:
+            raise AllRefused(f"ingest took none of {refused} pictures: ask for more --cases")
+        spec = {**_spec(plan, count, by), "images_refused": refused}
+        manifest = dataset.write(out, rows, spec)
+        write_truth(out, truths)
     return Built(
         notice=NOTICE["en"],
         generator=VERSION,

@@ -1,7 +1,14 @@
 """Folders of synthetic cases say what they are, and are the same from any number of processes."""
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from signal import SIGINT
 
 import cv2
 import msgspec
@@ -9,13 +16,14 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 
+from ictus.cli.errors import exit_code
 from tests.commandline import Ictus
 from training import dataset
 from training.synthetic import NOTICE, rows
 from training.synthetic.cases import case, look_of
-from training.synthetic.cuts import By
+from training.synthetic.cuts import CUTTERS, PROFILE, By
 from training.synthetic.facts import Plan, facts, stream
-from training.synthetic.folder import Taken, write
+from training.synthetic.folder import AHEAD_CASES, Taken, each, write
 from training.synthetic.hostile import HOSTILE, KINDS, LARGE, make
 from training.synthetic.truth import CaseTruth
 from training.testing.truth import read_lesion, write_lesions
@@ -68,6 +76,66 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(Taken, match="not empty"):
             make_one(PLAN, 1, tmp_path, 1, nobody)
     assert contents(tmp_path) == {"mine.txt": b"mine"}
+
+
+def test_a_run_that_is_interrupted_leaves_nothing(alone: Ictus) -> None:
+    made = alone.settings.folder / "made"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "ictus", "synth", "--cases", "900", "--out", str(made)],
+        env=alone.environment,
+        stderr=subprocess.PIPE,
+    )
+    with run:
+        while not list(made.glob("cases/*/*")):
+            assert run.poll() is None
+            time.sleep(0.1)
+        run.send_signal(SIGINT)
+        _, said = run.communicate(timeout=60)
+    assert (run.returncode, b"Traceback" in said) == (130, False)
+    assert not made.exists()
+
+
+def touched(folder: Path, number: int) -> int:
+    (folder / str(number)).touch()
+    return number
+
+
+def test_few_cases_are_made_before_they_are_asked_for(tmp_path: Path) -> None:
+    with closing(each(partial(touched, tmp_path), 100, 2)) as made:
+        assert (next(made), next(made)) == (0, 1)
+        assert len(list(tmp_path.iterdir())) <= 2 + 2 * AHEAD_CASES
+        assert list(made) == list(range(2, 100))
+
+
+def test_a_dataset_of_which_ingest_takes_nothing_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(make: Callable[[int], object], count: int, _: int | None) -> Iterator[object]:
+        yield from map(make, range(count))
+
+    monkeypatch.setattr(rows, "each", here)
+    monkeypatch.setitem(CUTTERS, "ingest", (PROFILE, lambda picture: None))
+    with pytest.raises(rows.AllRefused, match="ingest took none of") as none:
+        rows.write(PLAN, 2, tmp_path / "out", 1, nobody)
+    assert exit_code(none.value) == 5
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--out x --as-dataset --hostile 1",
+        "--out x --cut truth",
+        "--through-bot --out x",
+        "--through-bot --as-dataset",
+        "--through-bot --cut ingest",
+    ],
+)
+def test_options_that_exclude_each_other_exit_2(alone: Ictus, words: str) -> None:
+    done = alone("synth", "--cases", "1", *words.split())
+    assert done.returncode == 2
+    assert "leave" in done.stderr
+    assert not (alone.settings.folder / "x").exists()
 
 
 def test_a_dataset_of_cases_is_one_that_training_reads(tmp_path: Path) -> None:
