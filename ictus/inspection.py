@@ -22,6 +22,9 @@ from workers.modalities import coaching_key
 from workers.pixels import Box
 from workers.texts import LANGUAGES, plainly
 
+STEM_CHARACTERS_MAX = 60
+"""Of a file's name in that of its picture: with the rest no more than the 255 bytes a name may have."""
+
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one file. Boxes are x, y, width, height in the decoded picture; never text."""
@@ -112,7 +115,9 @@ async def inspect(files: Iterable[Path], out: Path | None) -> AsyncGenerator[Ins
     async with Sandbox(children) as sandbox:
         try:
             for number, file in enumerate(files, 1):
-                beside = out / f"{number:04d}-{file.stem}.jpg" if out else None
+                beside = (
+                    out / f"{number:04d}-{file.stem[:STEM_CHARACTERS_MAX]}.jpg" if out else None
+                )
                 begun.append(asyncio.create_task(_inspected(sandbox, file, beside)))
                 if len(begun) > 2 * children:
                     yield await begun.popleft()

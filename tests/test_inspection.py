@@ -114,6 +114,21 @@ def test_of_a_refused_picture_is_told_and_shown_what_was_found_until_then(tmp_pa
         assert (both[:, width:] > 64).any() == shows_a_head
 
 
+def test_a_file_whose_name_is_as_long_as_can_be_is_shown_too(tmp_path: Path) -> None:
+    (tmp_path / f"{'я' * 125}.jpg").write_bytes(SCAN.data)
+    [one] = told(run(tmp_path, "--json", "--out", tmp_path / "seen"))
+    assert Path(one["beside"]).exists()
+
+
+@pytest.mark.parametrize("out", ["a.jpg", "a.jpg/below", "/proc/x"])
+def test_a_place_where_no_picture_can_be_written_exits_5_before_any_work(
+    folder: Path, out: str
+) -> None:
+    done = run(folder / "a.jpg", "--json", "--out", folder / out)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"ictus: {folder / out} cannot be written")
+
+
 def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
     done = run(folder / "a.jpg")
     assert done.returncode == 0

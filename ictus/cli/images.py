@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from ictus.cli.errors import PARTIAL
 from ictus.cli.options import Json, put_json, put_table
+from ictus.places import prove_folder
 
 if TYPE_CHECKING:
     from cyclopts import Token
@@ -53,6 +54,8 @@ async def _inspect(paths: tuple[Path, ...], out: Path | None, json: bool) -> int
 
     from ictus import inspection
 
+    if out:
+        prove_folder(out)
     files = inspection.files_in(paths)
     console = Console(stderr=True)
     shown = track(files, "inspecting", console=console, disable=not sys.stderr.isatty())
