@@ -213,5 +213,6 @@ def rows(found: Iterable[Inspected]) -> Iterator[tuple[str, str, str, str]]:
     for one in found:
         why = f"{one.reason}: {one.coaching['en']}" if one.reason else None
         measures = ", ".join(f"{name} {value}" for name, value in one.quality.items())
-        told = "; ".join(filter(None, (why, one.hint, measures, *one.warnings)))
+        why = f"{why} ({one.hint})" if one.hint else why
+        told = "; ".join(filter(None, (why, measures, *one.warnings)))
         yield one.file, one.outcome, told, f"{sum(one.cpu_ms.values()) / 1000:.2f}"

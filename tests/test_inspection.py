@@ -136,6 +136,17 @@ def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
     assert done.stderr == ""
 
 
+def test_the_table_shows_any_name_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    (tmp_path / "[").mkdir()
+    for name in ("[/x].png", "[red]:smile:.png"):
+        (tmp_path / name).touch()
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert f"{tmp_path}/[/x].png" in done.stdout
+    assert f"{tmp_path}/[red]:smile:.png" in done.stdout
+
+
 def test_what_cannot_be_read_fails_by_itself_and_the_others_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(SCAN.data)
     (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
