@@ -1,6 +1,7 @@
 """`ictus image inspect`: local files through the whole pipeline, one typed outcome each."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,39 @@ def test_before_and_after_are_written_side_by_side_without_overwriting(
     assert (both[:8, width + 8 :] < 8).all()
 
 
+def test_of_a_refused_picture_is_told_and_shown_what_was_found_until_then(tmp_path: Path) -> None:
+    soft = cv2.GaussianBlur(
+        cv2.imdecode(np.frombuffer(SCAN.data, np.uint8), cv2.IMREAD_COLOR), (0, 0), 7
+    )
+    cv2.imwrite(str(tmp_path / "soft.png"), soft)
+    cv2.imwrite(str(tmp_path / "black.png"), np.zeros_like(soft))
+    black, refused = told(run(tmp_path, "--json", "--out", tmp_path / "seen"))
+    assert (refused["reason"], refused["quality"]["sharpness"] < 45) == ("too-blurred", True)
+    assert refused["source"] == black["source"] == "screenshot"
+    assert refused["heads"]
+    assert (black["reason"], black["heads"]) == ("no-head", [])
+    height, width = soft.shape[:2]
+    for one, shows_a_head in ((refused, True), (black, False)):
+        both = cv2.imread(one["beside"])
+        assert both.shape[:2] == (height, 2 * width)
+        assert (both[:, width:] > 64).any() == shows_a_head
+
+
+def test_a_file_whose_name_is_as_long_as_can_be_is_shown_too(tmp_path: Path) -> None:
+    (tmp_path / f"{'я' * 125}.jpg").write_bytes(SCAN.data)
+    [one] = told(run(tmp_path, "--json", "--out", tmp_path / "seen"))
+    assert Path(one["beside"]).exists()
+
+
+@pytest.mark.parametrize("out", ["a.jpg", "a.jpg/below", "/proc/x"])
+def test_a_place_where_no_picture_can_be_written_exits_5_before_any_work(
+    folder: Path, out: str
+) -> None:
+    done = run(folder / "a.jpg", "--json", "--out", folder / out)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"ictus: {folder / out} cannot be written")
+
+
 def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
     done = run(folder / "a.jpg")
     assert done.returncode == 0
@@ -102,14 +136,55 @@ def test_good_files_alone_exit_0_and_people_get_a_table(folder: Path) -> None:
     assert done.stderr == ""
 
 
-def test_a_missing_file_exits_3_before_anything_is_said(folder: Path) -> None:
-    done = run(folder / "a.jpg", folder / "nowhere.jpg", "--json")
+def test_the_table_shows_any_name_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    (tmp_path / "[").mkdir()
+    for name in ("[/x].png", "[red]:smile:.png"):
+        (tmp_path / name).touch()
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert f"{tmp_path}/[/x].png" in done.stdout
+    assert f"{tmp_path}/[red]:smile:.png" in done.stdout
+
+
+def test_what_cannot_be_read_fails_by_itself_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(SCAN.data)
+    (tmp_path / "link.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "z").mkdir()
+    done = run(tmp_path, tmp_path / "gone.jpg", "x" * 300, tmp_path / "z", "--json")
+    assert (done.returncode, done.stderr) == (7, "")
+    failed = ("failed", "failed")
+    assert [
+        (Path(one["file"]).name, one["outcome"], one["reason"], one["hint"]) for one in told(done)
+    ] == [
+        ("a.jpg", "ingested", None, None),
+        ("link.jpg", *failed, "No such file or directory"),
+        ("pipe.jpg", *failed, "Not a regular file"),
+        ("gone.jpg", *failed, "No such file or directory"),
+        ("x" * 300, *failed, "File name too long"),
+    ]
+
+
+def test_a_name_that_is_no_utf_8_is_told_with_escapes(tmp_path: Path) -> None:
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff.jpg")).write_bytes(SCAN.data)
+    [one] = told(run(tmp_path, "--json", "--out", tmp_path / "seen"))
+    assert one["file"] == f"{tmp_path}/\\xff.jpg"
+    assert one["beside"] == f"{tmp_path}/seen/0001-\\xff.jpg"
+
+
+def test_if_every_file_is_missing_it_exits_3_before_anything_is_said(folder: Path) -> None:
+    done = run("x" * 300, folder / "nowhere.jpg", "--json")
     assert (done.returncode, done.stdout) == (3, "")
     assert "nowhere.jpg" in done.stderr
 
 
-def test_an_empty_folder_exits_3(tmp_path: Path) -> None:
+def test_an_empty_folder_alone_exits_3(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 3
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    assert run("").returncode == run("a.jpg", "--out", "").returncode == 2
 
 
 def test_no_file_named_exits_2() -> None:

@@ -104,7 +104,7 @@ def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object
         table.add_column(heading, overflow="fold", no_wrap=widest <= WHOLE_CHARACTERS_MAX)
     for row in texts:
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)  # `ictus[heic]` and `[/x].jpg` are no markup
 
 
 def tell(text: str) -> None:

@@ -1,6 +1,7 @@
 """A hostile photo can at worst end one child process, and never the worker."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -35,6 +36,11 @@ async def current(sandbox: Sandbox) -> Child:
     slot = await sandbox.readers.slots.get()
     sandbox.readers.slots.put_nowait(slot)
     return await slot
+
+
+def children() -> set[int]:
+    """The processes that this one began."""
+    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
 
 
 def is_running(pid: int) -> bool:
@@ -150,6 +156,29 @@ async def test_no_child_outlives_its_sandbox() -> None:
     async with Sandbox(children=2) as sandbox:
         pids = [(await current(sandbox)).process.pid for _ in range(2)]
     assert not any(is_running(pid) for pid in pids)
+
+
+async def test_children_that_are_not_warm_yet_are_ended_at_once() -> None:
+    others = children()
+    async with Sandbox(children=2):
+        async with asyncio.timeout(30):
+            while len(pids := children() - others) < 4:  # noqa: ASYNC110, as below
+                await asyncio.sleep(0.01)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)  # so they never will be
+    assert not any(is_running(pid) for pid in pids)
+
+
+async def test_a_child_that_was_about_to_be_replaced_does_not_outlive_its_sandbox() -> None:
+    async with Sandbox() as sandbox:
+        first = await current(sandbox)
+        work = asyncio.create_task(sandbox.process(PHOTOS[0]))
+        while not first.images:  # noqa: ASYNC110, as below
+            await asyncio.sleep(0)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    assert first.process.returncode == -signal.SIGKILL
 
 
 async def test_no_child_outlives_a_killed_parent() -> None:

@@ -82,7 +82,10 @@ def test_a_head_full_of_text_is_quarantined() -> None:
     canvas = in_colour(scan(700, 700))
     for row in range(120, 600, 26):
         cv2.putText(canvas, "TEST PATIENT 0042 TEST 77", (130, row), 0, 0.8, (255, 255, 255), 2)
-    assert look(pixels_of(canvas)).outcome == Refused("quarantined", "text-covers-head")
+    examined = look(pixels_of(canvas))
+    assert examined.outcome == Refused("quarantined", "text-covers-head")
+    assert examined.quality["text"] > 200
+    assert examined.text
 
 
 def test_what_the_second_net_still_sees_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:

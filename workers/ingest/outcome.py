@@ -131,8 +131,11 @@ class Examined(msgspec.Struct, frozen=True, tag="examined"):
     text: tuple[Box, ...] = ()
     """Where text was blanked on them, in the same picture."""
     beside: bytes = b""
-    """JPEG: the picture as it came beside what is left of it; empty unless asked for."""
+    """JPEG: the picture as it came beside what is left of it; empty unless asked for and decoded."""
     technical: Technical = {}
+    source: Source | None = None
+    """Of a refused picture as well, with what was measured until then; None if nothing was decoded."""
+    quality: Mapping[str, int] = {}
 
 
 class Stop(Exception):

@@ -17,7 +17,7 @@ from workers.ingest.outcome import (
     Stop,
     Warned,
 )
-from workers.ingest.result import lines, outcome_of, placed, side_by_side
+from workers.ingest.result import examined, outcome_of
 from workers.ingest.sheet import Sheet
 from workers.modalities import used
 from workers.pixels import PIXELS_VERSION
@@ -69,13 +69,12 @@ def read(data: bytes) -> Pixels | Examined:
 def look(pixels: Pixels, beside: bool = False, profile: str = CURRENT) -> Examined:
     """The half that sees pixels only; `beside` adds a picture of before and after."""
     sheet = Sheet(rgb=pixels.array(), by_camera=pixels.by_camera, cpu_us=dict(pixels.cpu_us))
+    sheet.technical = pixels.technical
     try:
         run(LOOKING[profile], sheet)
     except Stop as stop:
-        return Examined(stop.refused, sheet.cpu_us)
-    picture = side_by_side(sheet) if beside else b""
-    boxes = placed(sheet), lines(sheet)
-    return Examined(outcome_of(sheet), sheet.cpu_us, *boxes, picture, pixels.technical)
+        return examined(stop.refused, sheet, beside)
+    return examined(outcome_of(sheet), sheet, beside)
 
 
 def run(acts: Iterable[Step], sheet: Sheet) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a sheet that went through the steps, and views of it that they share."""
+"""What is said of a sheet that went through the steps, or some, and views of it that they share."""
 
 from hashlib import sha256
 
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.ingest import quality
-from workers.ingest.outcome import Ingested
+from workers.ingest.outcome import Examined, Ingested, Refused
 from workers.ingest.sheet import Rgb, Sheet
 from workers.pixels import Box, Gray, regions
 
@@ -32,6 +32,20 @@ def outcome_of(sheet: Sheet) -> Ingested:
     )
 
 
+def examined(outcome: Ingested | Refused, sheet: Sheet, beside: bool) -> Examined:
+    """The outcome with all that the steps found until then; `beside` adds the picture of it."""
+    return Examined(
+        outcome,
+        cpu_us=sheet.cpu_us,
+        heads=placed(sheet),
+        text=lines(sheet),
+        beside=side_by_side(sheet) if beside else b"",
+        technical=sheet.technical,
+        source=sheet.source,
+        quality=sheet.quality,
+    )
+
+
 def placed(sheet: Sheet) -> tuple[Box, ...]:
     """The heads' boxes in the picture as decoded and bounded."""
     left, top = sheet.frame[:2]
@@ -44,7 +58,7 @@ def lines(sheet: Sheet) -> tuple[Box, ...]:
 
 
 def side_by_side(sheet: Sheet) -> bytes:
-    """JPEG of the picture as it came beside what is left of it."""
+    """JPEG of the picture as it came beside what is left of it, black where no head was found."""
     after = np.zeros_like(sheet.rgb)
     cut(after, sheet.frame)[:] = sheet.kept[..., None]
     both = np.hstack([sheet.rgb, after])

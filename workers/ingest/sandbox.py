@@ -111,6 +111,7 @@ class Pool:
         self.cpu_seconds_max = cpu_seconds_max
         self.wall_seconds_max = wall_seconds_max
         self.slots: Queue[Task[Child]] = Queue()
+        self.ending: set[Task[None]] = set()
 
     def start(self) -> None:
         """Begins to start all children."""
@@ -118,9 +119,9 @@ class Pool:
             self.slots.put_nowait(create_task(self.child()))
 
     async def stop(self) -> None:
-        """Ends all children."""
-        for _ in range(self.children):
-            await stopped(await self.slots.get())
+        """Ends all children at once, whether they are warm or not."""
+        slots = [await self.slots.get() for _ in range(self.children)]
+        await asyncio.gather(*map(stopped, slots), *self.ending)
 
     async def ask(self, message: bytes) -> Answer:
         """A child's answer, or the refusal that its failure means."""
@@ -139,20 +140,25 @@ class Pool:
             healthy = answer not in FAILURES and child.images < self.images_max
             return answer
         finally:
-            self.slots.put_nowait(slot if healthy else create_task(self.restart(slot)))
+            self.slots.put_nowait(slot if healthy else self.replaced(slot))
 
-    async def child(self) -> "Child":
-        """A child that is ready for its first photo."""
+    def replaced(self, slot: "Task[Child]") -> "Task[Child]":
+        """Ends the child of a slot, if it ever started, and then starts another."""
+        ended = create_task(stopped(slot))
+        self.ending.add(ended)
+        ended.add_done_callback(self.ending.discard)
+        return create_task(self.child(ended))
+
+    async def child(self, *before: Task[None]) -> "Child":
+        """A child that is ready for its first photo, begun when all `before` it is done."""
+        if before:
+            await asyncio.wait(before)  # which, unlike awaiting them, never cancels them
         return await Child.start(self.act, self.cpu_seconds_max, self.profile)
-
-    async def restart(self, slot: "Task[Child]") -> "Child":
-        """Ends the child of a slot, if it ever started, and starts another."""
-        await stopped(slot)
-        return await self.child()
 
 
 async def stopped(slot: "Task[Child]") -> None:
-    """Waits until the child of a slot, if it ever started, has ended."""
+    """Ends the child of a slot, warm or not, and waits for its end."""
+    slot.cancel()
     (child,) = await asyncio.gather(slot, return_exceptions=True)
     if isinstance(child, Child):
         await child.stop()

@@ -105,10 +105,10 @@ def blank(sheet: Sheet, found: Gray, permille_max: int = TEXT_PERMILLE_MAX) -> N
     """Text goes to 1, the black of anatomy, so that a line never divides a head."""
     sheet.text = found
     share = quality.permille(sheet.text[sheet.mask > 0] > 0)
-    if share > permille_max:
-        raise Stop("text-covers-head")
     sheet.quality |= {"text": share}
     blanked(sheet)
+    if share > permille_max:
+        raise Stop("text-covers-head")
 
 
 def blanked(sheet: Sheet) -> None:
