@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from training.synthetic.truth import Parcel
 
 HOUSE = ".ictus/synth"
+TOLD = ("--through-bot", "--out", "--as-dataset", "--cut", "--hostile")
 APART = (
     ("--through-bot", "--out"),
     ("--through-bot", "--as-dataset"),
@@ -113,6 +114,8 @@ def synth(
     """
     from training.synthetic.facts import Plan
 
+    told = (through_bot, out, as_dataset, cut, hostile)
+    _refuse_contradictions({option for option, value in zip(TOLD, told, strict=True) if value})
     plan = Plan(
         mode=mode,
         seed=seed,
@@ -122,36 +125,27 @@ def synth(
         hostile=hostile,
         split=split,
     )
-    _refuse_contradictions(
-        {
-            "--through-bot": through_bot,
-            "--out": out is not None,
-            "--as-dataset": as_dataset,
-            "--cut": cut is not None,
-            "--hostile": hostile > 0,
-        }
-    )
     if through_bot:
         _push(plan, cases, processes, data or HOUSE, json)
-    if out is None:
-        raise BadSetting("say where to: --out DIR, an empty or new folder")
-    prove_folder(out)
     _write(plan, cases, out, processes, (cut or "ingest") if as_dataset else None, json)
 
 
-def _refuse_contradictions(given: dict[str, bool]) -> None:
+def _refuse_contradictions(given: set[str]) -> None:
     for one, other in APART:
-        if given[one] and given[other]:
+        if {one, other} <= given:
             raise BadSetting(f"{one} and {other} exclude each other: leave one of them out")
-    if given["--cut"] and not given["--as-dataset"]:
+    if "--cut" in given and "--as-dataset" not in given:
         raise BadSetting("--cut is said of a dataset: add --as-dataset, or leave it out")
 
 
 def _write(
-    plan: "Plan", cases: int, out: Path, processes: int | None, cut: "By | None", json: bool
+    plan: "Plan", cases: int, out: Path | None, processes: int | None, cut: "By | None", json: bool
 ) -> None:
     from training.synthetic import NOTICE, folder, rows
 
+    if out is None:
+        raise BadSetting("say where to: --out DIR, an empty or new folder")
+    prove_folder(out)
     tell(NOTICE["en"])
     begun = time.monotonic()
     with progress("synthetic cases") as told:

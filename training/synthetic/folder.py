@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 from shutil import rmtree
-from signal import SIG_IGN, SIGINT, signal
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
 from typing import Final, TypeVar
 
 import cv2
@@ -129,27 +129,30 @@ def each(
     with _pool(wanted) as pool:
         ahead: deque[Future[Made]] = deque()
         for number in range(count):
-            ahead.append(pool.submit(make, number))
+            ahead.append(_submitted(pool, make, number))
             if len(ahead) > AHEAD_CASES * wanted:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
+def _submitted(pool: ProcessPoolExecutor, make: Callable[[int], Made], number: int) -> Future[Made]:
+    """A process that is started for it inherits what is blocked: Ctrl-C is for its caller alone."""
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+    try:
+        return pool.submit(make, number)
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
+
+
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """What was not begun is dropped when its caller stops."""
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _quietly)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), cv2.setNumThreads, (1,))
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _quietly() -> None:
-    """One core a process; Ctrl-C is for the one who waits for it."""
-    signal(SIGINT, SIG_IGN)
-    cv2.setNumThreads(1)
 
 
 def _written(plan: Plan, done: list[Summary]) -> Written:
