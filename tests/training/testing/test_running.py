@@ -17,6 +17,7 @@ from training.testing.acceptance import read_acceptance
 from training.testing.page import page_html
 from training.testing.run import read_report
 from training.testing.truth import read_truth
+from workers.ingest.pipeline import PROFILE
 
 CASES = 8
 ROOT = Path(__file__).parents[3]
@@ -119,6 +120,7 @@ def test_the_bundled_models_report_is_by_the_rules_of_today_and_its_page_shows_i
     assert report
     assert report.passed
     assert report.acceptance_sha256 == read_acceptance().sha256
+    assert report.dataset["profile"] == PROFILE
     assert (
         report.manifest_sha256 == sha256((DEMO_BUNDLE / "manifest.json").read_bytes()).hexdigest()
     )
