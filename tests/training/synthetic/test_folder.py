@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from signal import SIGINT
+from signal import SIG_DFL, SIGINT, signal
 
 import cv2
 import msgspec
@@ -84,6 +84,7 @@ def test_a_run_that_is_interrupted_leaves_nothing(alone: Ictus) -> None:
         [sys.executable, "-m", "ictus", "synth", "--cases", "900", "--out", str(made)],
         env=alone.environment,
         stderr=subprocess.PIPE,
+        preexec_fn=partial(signal, SIGINT, SIG_DFL),  # a shell's background has it ignored
     )
     with run:
         while not list(made.glob("cases/*/*")):
