@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from benchmarks.attacker import installed, read_lines
 from benchmarks.leaks import Fate, attacked, fates, told
 from benchmarks.measuring import show
+from benchmarks.over_mask import BLACK, kept_heads, over_mask
 from benchmarks.peers import redaction
-from benchmarks.price import BLACK, kept_heads, over_mask
 from training.overlays import camera
 from training.overlays.fonts import NotInstalled
 from training.overlays.viewers import LAYOUTS, Shot, screen

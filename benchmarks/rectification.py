@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.deid import Scored, figures, replaced
 from benchmarks.leaks import fates
 from benchmarks.measuring import show
-from benchmarks.price import over_mask
+from benchmarks.over_mask import over_mask
 from training.overlays import camera
 from training.overlays.viewers import LAYOUTS, Shot, screen
 from workers.ingest.outcome import Ingested, Pixels

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import attacker
 from benchmarks.deid import Fate, Scored, summary
+from benchmarks.over_mask import kept_heads, over_mask
 from benchmarks.peers import redaction
-from benchmarks.price import kept_heads, over_mask
 from training.overlays.viewers import Shot
 from training.overlays.writing import Line
 

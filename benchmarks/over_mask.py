@@ -1,4 +1,4 @@
-"""What blanking costs: anatomy that goes though no ink is near."""
+"""How much anatomy is blanked by mistake: where no ink is near."""
 
 from typing import Final
 
