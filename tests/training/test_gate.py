@@ -10,7 +10,8 @@ from numpy.random import default_rng
 
 from training.contrasts import CONTRASTS, drawn
 from training.gate import heads, pages
-from training.gate.net import TASKS, Drawn, Judge, Recipe, export, judged, train
+from training.gate.judge import Judge, Jury
+from training.gate.net import TASKS, Drawn, Recipe, export, judged, train
 from training.phantom import SLICE_PIXELS
 from workers.ingest.recognise import PAGES, SEQUENCES
 
@@ -42,6 +43,17 @@ def test_the_file_says_what_torch_says(judge: Judge, tiles: Drawn, tmp_path: Pat
         expected = judge(torch.from_numpy(tiles[0]))
     assert np.allclose(chances, expected[0].numpy(), atol=1e-4)
     assert np.allclose(strangeness, expected[1].numpy(), atol=1e-3)
+
+
+def test_a_jury_says_the_mean_of_what_its_members_say(judge: Judge, tiles: Drawn) -> None:
+    other = judged(train(RECIPE.of(1), tiles), tiles, tiles, SEQUENCES)
+    pictures = torch.from_numpy(tiles[0])
+    with torch.no_grad():
+        each = [judge(pictures), other(pictures)]
+        together = Jury([judge, other])(pictures)
+    assert not torch.equal(each[0][0], each[1][0])
+    for said, apart in zip(together, zip(*each, strict=True), strict=True):
+        assert torch.allclose(said, torch.stack(apart).mean(0))
 
 
 @torch.no_grad()

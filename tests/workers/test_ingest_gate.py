@@ -17,6 +17,7 @@ from training.contrasts import CONTRASTS, drawn
 from training.gate import calibration, heads, pages, paper
 from training.gate.rounds import ROUNDS
 from training.gate.strangers import KINDS
+from training.gate.struck import STRUCK
 from training.gate.unseen import FAR, NEAR
 from training.screen import screenshot
 from training.synth import case
@@ -102,7 +103,7 @@ def test_strangers_that_its_limits_were_set_on_are_refused(kind: str) -> None:
 
 
 def test_round_things_are_learnt_as_strangers() -> None:
-    for kind, draw in ROUNDS.items():
+    for kind, draw in (ROUNDS | STRUCK).items():
         picture = draw(200, default_rng(1))
         assert picture.shape == (200, 200, 3), kind
         assert heads.stranger(picture, default_rng(2)).shape == (96, 96)
@@ -186,7 +187,7 @@ def test_earlier_profiles_are_still_known_by_their_names() -> None:
 
 
 def test_what_trains_and_what_is_scored_share_no_kind() -> None:
-    parts = [{*KINDS, *ROUNDS}, {*calibration.FAR, *calibration.NEAR}, {*FAR, *NEAR}]
+    parts = [{*KINDS, *ROUNDS, *STRUCK}, {*calibration.FAR, *calibration.NEAR}, {*FAR, *NEAR}]
     assert len(set.union(*parts)) == sum(map(len, parts))
     assert not {*pages.FILMS["tuning"]} & {*pages.FILMS["test"]}
     assert not {*paper.PAPERS["tuning"]} & {*paper.PAPERS["test"]}
@@ -198,3 +199,5 @@ def test_the_same_seed_draws_the_same_tiles() -> None:
     assert np.array_equal(first[1], second[1])
     assert first[0].shape == (6, 1, 96, 96)
     assert set(CONTRASTS) < {*recognise.SEQUENCES}
+    assert set(CONTRASTS) == set(heads.WEIGHTS)
+    assert sum(heads.WEIGHTS.values()) == pytest.approx(1)

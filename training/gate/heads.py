@@ -8,9 +8,11 @@ import numpy as np
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-from training.contrasts import CONTRASTS, drawn
+from domain.stroke import Modality
+from training.contrasts import drawn
 from training.gate.rounds import ROUNDS
 from training.gate.strangers import KINDS
+from training.gate.struck import STRUCK
 from training.overlays import camera
 from training.overlays.anatomy import enclosed, enlarged, structural
 from workers.ingest import anatomy
@@ -18,7 +20,7 @@ from workers.ingest.recognise import ANY_MRI, SEQUENCES, tissue
 from workers.pixels import Gray, tile
 
 SIDES_PX: Final = (130, 340)
-STRANGER_SIDES_PX: Final = (190, 420)
+STRANGER_SIDES_PX: Final = (140, 300)
 FOUND_SHARE: Final = 0.3
 """Of pictures in which ingest's own finder draws the outline, where it finds one."""
 
@@ -32,11 +34,22 @@ TISSUE_SHARE: Final = 0.25
 """Of strangers, those of which the brighter part alone is asked about, as ingest does."""
 
 STRANGERS_SHARE: Final = 0.45
-ROUNDS_SHARE: Final = 0.6
+ROUNDS_SHARE: Final = 0.3
+STRUCK_SHARE: Final = 0.35
 """Of strangers."""
 
 STRUCTURAL_SHARE: Final = 0.1
 """Of heads that only look like heads: a net that knows one phantom would know nothing else."""
+
+WEIGHTS: Final[dict[Modality, float]] = {
+    "mri-dwi": 0.15,
+    "mri-adc": 0.15,
+    "mri-flair": 0.22,
+    "mri-t2": 0.2,
+    "mri-t1": 0.18,
+    "ct": 0.1,
+}
+"""Of heads of known sequence: more of those that are harder to tell apart."""
 
 Labelled = tuple[NDArray[np.float32], int]
 
@@ -48,14 +61,15 @@ def labelled(rng: Generator) -> Labelled:
         return any_stranger(rng), SEQUENCES.index("other")
     if draw < STRANGERS_SHARE + STRUCTURAL_SHARE:
         return head(structural(int(rng.integers(*SIDES_PX)), rng), rng), ANY_MRI
-    modality = list(CONTRASTS)[rng.integers(len(CONTRASTS))]
+    modality = list(WEIGHTS)[rng.choice(len(WEIGHTS), p=list(WEIGHTS.values()))]
     return head(windowed(drawn(modality, rng), rng), rng), SEQUENCES.index(modality)
 
 
 def any_stranger(rng: Generator) -> NDArray[np.float32]:
     """The tile of a picture of some kind."""
-    is_round = rng.random() < ROUNDS_SHARE
-    kinds = ROUNDS if is_round else KINDS
+    draw = rng.random()
+    is_round = draw < ROUNDS_SHARE + STRUCK_SHARE
+    kinds = ROUNDS if draw < ROUNDS_SHARE else STRUCK if is_round else KINDS
     picture = kinds[str(rng.choice(list(kinds)))](int(rng.integers(*STRANGER_SIDES_PX)), rng)
     return stranger(picture, rng, ROUND_FOUND_SHARE if is_round else FOUND_SHARE)
 

@@ -3,7 +3,8 @@
 The recipe is here and in the drawings beside: nothing is trained on but what these draw. The exported net
 tells how likely each class is and how strange a picture is: its distance from the nearest class of scans, at
 two depths of the net (Mahalanobis, one covariance for all), over the distance that all but RARE of the scans
-keep. Beside the ONNX file its recipe is written as JSON.
+keep. Several members, trained apart on the same pictures, are asked together: what one of them takes for a
+head by mistake, another does not. Beside the ONNX file its recipe is written as JSON.
 """
 
 import argparse
@@ -19,12 +20,13 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import torch
-from msgspec import Struct, to_builtins
+from msgspec import Struct, structs, to_builtins
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training.gate import heads, pages
+from training.gate.judge import GateNet, Judge, Jury, Near, distance
 from workers.ingest.recognise import ANY_MRI, MRI, PAGES, SEQUENCES, STRANGE
 
 OPSET: Final = 18
@@ -35,6 +37,7 @@ SHRINKAGE: Final = 0.02
 """Of the covariance towards a multiple of one, so that no direction counts for too much."""
 
 SMOOTHING: Final = 0.02
+MEMBERS_APART: Final = 100
 PART: Final = 200
 """Pictures drawn at a time by one process."""
 
@@ -68,74 +71,12 @@ class Recipe(Struct, frozen=True):
     learning_rate: float = 3e-3
     threads: int = 1
     processes: int = 2
+    members: int = 1
+    """Nets trained apart, of which the mean is taken."""
 
-
-class GateNet(nn.Module):
-    """Pictures (N, channels, side, side) in [0, 1] to logits (N, classes); `depths` are what it sees."""
-
-    def __init__(self, channels: int, classes: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        first, second, third, fourth = widths
-        self.early = nn.Sequential(
-            conv(channels, first, 2), conv(first, second, 2), conv(second, third)
-        )
-        self.late = nn.Sequential(conv(third, fourth, 2), conv(fourth, fourth))
-        self.last = nn.Linear(2 * fourth, classes)
-
-    def depths(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at two depths, (N, width) each."""
-        early = self.early(pictures)
-        late = self.late(early)
-        both = torch.cat([late.mean((2, 3)), late.amax((2, 3))], 1)
-        return torch.cat([early.mean((2, 3)), early.amax((2, 3))], 1), both
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        logits: Tensor = self.last(self.depths(pictures)[1])
-        return logits
-
-
-class Judge(nn.Module):
-    """A trained net and its distances: pictures to chances (N, classes) and strangeness (N,), 1 the limit."""
-
-    def __init__(self, net: GateNet, near: Sequence["Near"]) -> None:
-        super().__init__()
-        self.net = net
-        for depth, one in enumerate(near):
-            self.register_buffer(f"whiten{depth}", one.whiten)
-            self.register_buffer(f"centres{depth}", one.centres)
-        self.limits = tuple(one.limit for one in near)
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        depths = self.net.depths(pictures)
-        chances = torch.softmax(self.net.last(depths[1]), 1)
-        far = [
-            distance(seen, getattr(self, f"whiten{at}"), getattr(self, f"centres{at}")) / limit
-            for at, (seen, limit) in enumerate(zip(depths, self.limits, strict=True))
-        ]
-        return chances, torch.stack(far, 1).amax(1)
-
-
-class Near(NamedTuple):
-    """What is near at one depth: whitening (width, width), centres of classes (classes, width), limit."""
-
-    whiten: Tensor
-    centres: Tensor
-    limit: float
-
-
-def conv(wide_in: int, wide_out: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch norm (folded on export), ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(wide_in, wide_out, 3, stride, 1, bias=False),
-        nn.BatchNorm2d(wide_out),
-        nn.ReLU(inplace=True),
-    )
-
-
-def distance(seen: Tensor, whiten: Tensor, centres: Tensor) -> Tensor:
-    """To the nearest centre, (N,)."""
-    apart = (seen @ whiten)[:, None] - centres[None]
-    return apart.square().sum(2).amin(1).sqrt()
+    def of(self, member: int) -> "Recipe":
+        """The recipe of one of them."""
+        return structs.replace(self, seed=self.seed + member * MEMBERS_APART)
 
 
 def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
@@ -224,7 +165,7 @@ def drawn_by(recipe: Recipe, count: int, seed: int) -> Drawn:
 
 
 @torch.no_grad()
-def figures(judge: Judge, held_out: Drawn, classes: Sequence[str]) -> dict[str, float]:
+def figures(judge: nn.Module, held_out: Drawn, classes: Sequence[str]) -> dict[str, float]:
     """How often held-out drawings of the trained kinds are told right, by class."""
     parts = [judge(part)[0] for part in torch.split(torch.from_numpy(held_out[0]), 256)]
     said = torch.cat(parts).argmax(1).numpy()
@@ -234,7 +175,7 @@ def figures(judge: Judge, held_out: Drawn, classes: Sequence[str]) -> dict[str, 
     }
 
 
-def export(judge: Judge, channels: int, side: int, path: Path) -> str:
+def export(judge: nn.Module, channels: int, side: int, path: Path) -> str:
     """Writes the ONNX file; its hex SHA-256."""
     torch.onnx.export(
         judge,
@@ -256,12 +197,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pictures", type=int, default=14_000)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--members", type=int, default=1, help="nets asked together")
     given = parser.parse_args()
-    recipe = Recipe(given.net, given.seed, given.pictures, given.epochs)
+    recipe = Recipe(given.net, given.seed, given.pictures, given.epochs, members=given.members)
     task = TASKS[recipe.net]
     drawn = drawn_by(recipe, recipe.pictures, recipe.seed)
     held_out = drawn_by(recipe, max(PART, recipe.pictures // 5), recipe.seed + 1)
-    judge = judged(train(recipe, drawn), drawn, held_out, task.classes)
+    nets = (train(recipe.of(member), drawn) for member in range(recipe.members))
+    judge = Jury([judged(net, drawn, held_out, task.classes) for net in nets])
     digest = export(judge, task.channels, drawn[0].shape[-1], given.out)
     told = {
         **to_builtins(recipe),
