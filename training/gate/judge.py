@@ -64,6 +64,11 @@ class Jury(nn.Module):
         return torch.stack(chances).mean(0), torch.stack(far).mean(0)
 
 
+def together(judges: Sequence[Judge]) -> Judge | Jury:
+    """One judge as it is, several as a jury."""
+    return Jury(judges) if len(judges) > 1 else judges[0]
+
+
 class Near(NamedTuple):
     """What is near at one depth: whitening (width, width), centres of classes (classes, width), limit."""
 

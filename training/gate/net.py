@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.gate import heads, pages
-from training.gate.judge import GateNet, Judge, Jury, Near, distance
+from training.gate.judge import GateNet, Judge, Near, distance, together
 from workers.ingest.recognise import ANY_MRI, MRI, PAGES, SEQUENCES, STRANGE
 
 OPSET: Final = 18
@@ -204,7 +204,7 @@ def main() -> None:
     drawn = drawn_by(recipe, recipe.pictures, recipe.seed)
     held_out = drawn_by(recipe, max(PART, recipe.pictures // 5), recipe.seed + 1)
     nets = (train(recipe.of(member), drawn) for member in range(recipe.members))
-    judge = Jury([judged(net, drawn, held_out, task.classes) for net in nets])
+    judge = together([judged(net, drawn, held_out, task.classes) for net in nets])
     digest = export(judge, task.channels, drawn[0].shape[-1], given.out)
     told = {
         **to_builtins(recipe),

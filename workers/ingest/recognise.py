@@ -22,7 +22,7 @@ Net = Literal["sequence", "page"]
 Page = Literal["scan", "film", "ecg", "report", "other"]
 
 SHA256: Final[dict[Net, str]] = {
-    "sequence": "af16ac91e10f47a240a0ea1e60f5b2dbb4c088a8a7c469ddbfead1c90eb2a28a",
+    "sequence": "bebf358b1024fb70f30823b14bbc8f47bed17e65e7bbc12bbd3638627eb70efa",
     "page": "05420f8f0223a00ca5f442f0407cf5a2eb306ec3ea075e4b138f2a592f983414",
 }
 
