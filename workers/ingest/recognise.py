@@ -43,8 +43,8 @@ PAGE_CHANCE_MIN: Final = 0.8
 KNOWN_CHANCE_MIN: Final = 0.65
 """Below, a head is neither of MRI nor of CT for certain, so nothing; set on `training.gate.calibration`."""
 
-SEQUENCE_CHANCE_MIN: Final = 0.6
-"""Below, a head is of MRI, but of no sequence for certain."""
+SEQUENCE_CHANCE_MIN: Final = 0.5
+"""Below, a head is of MRI, but of no sequence more likely than not."""
 
 STRANGENESS_MAX: Final = 1.1
 """Of the distance within which training's own scans are; heads of another make are a little farther."""
