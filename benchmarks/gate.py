@@ -6,7 +6,8 @@ Half of the pictures are good ones (screens with heads of known sequences, as sc
 quarter are of kinds that nothing was trained on, far from heads, the rest near to them (other body parts, cut
 fruit, CT) or what is kept for later (ECG, reports). All are drawn; `alone` is the net without the geometry
 that refuses most strangers before it is asked. Strangers of the part `tuning` are those by which the gate's
-limits were set; its figures promise nothing.
+limits were set; its figures promise nothing. `template`: slices of a real, averaged brain in drawn contrasts
+(`benchmarks.template`), null where `nilearn` is not installed.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator, default_rng
 
+from benchmarks import template
 from benchmarks.measuring import show
 from domain.stroke import Modality
 from training.contrasts import drawn
@@ -87,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         },
         "far_ood_accepted_alone": share(far for far, _ in alone),
         "near_ood_accepted_alone": share(near for _, near in alone),
+        "template": template.figures(given.seed),
         **costs(given.seed),
         "profile": named(PROFILE),
         "part": given.part,

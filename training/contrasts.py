@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from domain.stroke import Modality
-from training.phantom import SLICES_MM, Head, Lesion, Plane, dwi_slice, scanned, tissues
+from training.phantom import SLICES_MM, Head, Lesion, Plane, Tissues, dwi_slice, scanned, tissues
 from training.synth import PATTERNS
 
 LESIONS_SHARE: Final = 0.6
@@ -66,7 +66,11 @@ def slice_of(
     modality: Modality, head: Head, lesions: tuple[Lesion, ...], z: float, rng: Generator
 ) -> Plane:
     """One slice of a head in a contrast."""
-    at = tissues(head, lesions, z)
+    return pictured(modality, tissues(head, lesions, z), rng)
+
+
+def pictured(modality: Modality, at: Tissues, rng: Generator) -> Plane:
+    """Tissues in a contrast, as one scanner shows them."""
     levels = varied(modality, rng)
     level = levels.white + (levels.grey - levels.white) * at.grey
     level = level + (levels.fluid - level) * at.fluid

@@ -9,7 +9,8 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from domain.stroke import Modality
-from training.contrasts import drawn
+from training.contrasts import drawn, pictured
+from training.gate.gyri import slice_of_tissues
 from training.gate.rounds import ROUNDS
 from training.gate.strangers import KINDS
 from training.gate.struck import STRUCK
@@ -33,13 +34,16 @@ SCREENED_SHARE: Final = 0.4
 TISSUE_SHARE: Final = 0.25
 """Of strangers, those of which the brighter part alone is asked about, as ingest does."""
 
-STRANGERS_SHARE: Final = 0.45
-ROUNDS_SHARE: Final = 0.3
-STRUCK_SHARE: Final = 0.35
+STRANGERS_SHARE: Final = 0.5
+ROUNDS_SHARE: Final = 0.35
+STRUCK_SHARE: Final = 0.4
 """Of strangers."""
 
 STRUCTURAL_SHARE: Final = 0.1
 """Of heads that only look like heads: a net that knows one phantom would know nothing else."""
+
+GYRI_SHARE: Final = 0.5
+"""Of heads of known sequence, those of the second anatomy."""
 
 WEIGHTS: Final[dict[Modality, float]] = {
     "mri-dwi": 0.15,
@@ -62,7 +66,14 @@ def labelled(rng: Generator) -> Labelled:
     if draw < STRANGERS_SHARE + STRUCTURAL_SHARE:
         return head(structural(int(rng.integers(*SIDES_PX)), rng), rng), ANY_MRI
     modality = list(WEIGHTS)[rng.choice(len(WEIGHTS), p=list(WEIGHTS.values()))]
-    return head(windowed(drawn(modality, rng), rng), rng), SEQUENCES.index(modality)
+    return head(windowed(slice_of(modality, rng), rng), rng), SEQUENCES.index(modality)
+
+
+def slice_of(modality: Modality, rng: Generator) -> NDArray[np.float32]:
+    """A slice of either anatomy."""
+    if rng.random() < GYRI_SHARE:
+        return pictured(modality, slice_of_tissues(rng), rng)
+    return drawn(modality, rng)
 
 
 def any_stranger(rng: Generator) -> NDArray[np.float32]:
