@@ -22,7 +22,7 @@ Net = Literal["sequence", "page"]
 Page = Literal["scan", "film", "ecg", "report", "other"]
 
 SHA256: Final[dict[Net, str]] = {
-    "sequence": "bebf358b1024fb70f30823b14bbc8f47bed17e65e7bbc12bbd3638627eb70efa",
+    "sequence": "7937d9ee2123fb5de39c7b331ebfd3eeff24fc4421690e16a86b6b33a37202d8",
     "page": "05420f8f0223a00ca5f442f0407cf5a2eb306ec3ea075e4b138f2a592f983414",
 }
 
