@@ -1,6 +1,7 @@
 """Folders of synthetic cases say what they are, and are the same from any number of processes."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from signal import SIG_DFL, SIGINT, signal
+from signal import SIG_DFL, SIGHUP, SIGINT, SIGTERM, Signals, signal
 
 import cv2
 import msgspec
@@ -78,22 +79,36 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"mine.txt": b"mine"}
 
 
-def test_a_run_that_is_interrupted_leaves_nothing(alone: Ictus) -> None:
+@pytest.mark.parametrize("by", [SIGINT, SIGTERM, SIGHUP])
+def test_a_run_that_is_interrupted_leaves_nothing(by: Signals, alone: Ictus) -> None:
     made = alone.settings.folder / "made"
     run = subprocess.Popen(
         [sys.executable, "-m", "ictus", "synth", "--cases", "900", "--out", str(made)],
         env=alone.environment,
         stderr=subprocess.PIPE,
-        preexec_fn=partial(signal, SIGINT, SIG_DFL),  # a shell's background has it ignored
+        start_new_session=True,
+        preexec_fn=partial(signal, by, SIG_DFL),  # a shell's background has some ignored
     )
     with run:
         while not list(made.glob("cases/*/*")):
             assert run.poll() is None
             time.sleep(0.1)
-        run.send_signal(SIGINT)
+        run.send_signal(by)
         _, said = run.communicate(timeout=60)
     assert (run.returncode, b"Traceback" in said) == (130, False)
     assert not made.exists()
+    assert gone(run.pid, within_s=30)
+
+
+def gone(group: int, within_s: float) -> bool:
+    """Whether no process of a group is left, not even for its parent to bury."""
+    for _ in range(round(within_s / 0.1)):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def touched(folder: Path, number: int) -> int:
