@@ -38,6 +38,7 @@ SHRINKAGE: Final = 0.02
 
 SMOOTHING: Final = 0.02
 MEMBERS_APART: Final = 100
+"""Between the seeds of one member and the next."""
 PART: Final = 200
 """Pictures drawn at a time by one process."""
 
