@@ -197,15 +197,20 @@ class Stack:
     # What is left to do
 
     async def settled(self) -> None:
-        """Nothing: every queue is empty, every reaction has seen the last event."""
+        """Nothing: every queue is empty, every reaction has seen the last event, nothing came meanwhile."""
 
         async def idle() -> bool | None:
-            before = (await self.house.books.ledger.head()).sequence
+            before = await self._last_written()
             if not await self._is_idle():
                 return None
-            return (await self.house.books.ledger.head()).sequence == before or None
+            return await self._last_written() == before or None
 
         await eventually(idle, "the roles to finish")
+
+    async def _last_written(self) -> list[int]:
+        """How far the ledger and every queue have come."""
+        stream = self.house.client.jetstream()
+        return [(await stream.stream_info(name)).state.last_seq for name in (LEDGER, *QUEUES)]
 
     async def _is_idle(self) -> bool:
         if any(update.id > self._last_kept() for update in self.emulator.world.updates.waiting()):
