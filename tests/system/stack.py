@@ -90,8 +90,8 @@ class Stack:
             self._running[name] = Running(opened, [asyncio.create_task(loop) for loop in loops])
 
     async def stop(self, *names: str) -> None:
-        """Ends roles politely: they finish what they have in hand. Raises what they died of."""
-        for name in names:
+        """Ends those that run, politely: they finish what they have in hand. Raises what they died of."""
+        for name in [each for each in names if each in self._running]:
             running = self._running.pop(name)
             for loop in running.loops:
                 loop.cancel()
