@@ -26,7 +26,7 @@ from msgspec import Struct
 from numpy.random import Generator, default_rng
 
 from benchmarks import template
-from benchmarks.measuring import show
+from benchmarks.measuring import ratio, share, show
 from domain.stroke import Modality
 from training.contrasts import drawn
 from training.gate import calibration, heads, pages, paper, unseen
@@ -213,16 +213,6 @@ def summary(pictures: Sequence[Judged]) -> dict[str, Any]:
             for name in MRI
         },
     }
-
-
-def share(answers: Any) -> float | None:
-    """Of true ones; null of nothing."""
-    all_ = list(answers)
-    return ratio(sum(all_), len(all_))
-
-
-def ratio(part: int, whole: int) -> float | None:
-    return round(part / whole, 5) if whole else None
 
 
 def costs(seed: int, times: int = 100) -> dict[str, float]:

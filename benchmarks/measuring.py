@@ -3,7 +3,7 @@
 import time
 from asyncio import get_running_loop
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context
@@ -102,6 +102,17 @@ class Results:
 def rss_mb() -> float:
     """The most memory this process ever held."""
     return getrusage(RUSAGE_SELF).ru_maxrss / 1024
+
+
+def share(answers: Iterable[bool]) -> float | None:
+    """Of true ones; null of nothing."""
+    all_ = list(answers)
+    return ratio(sum(all_), len(all_))
+
+
+def ratio(part: int, whole: int) -> float | None:
+    """Rounded to five digits; null of nothing."""
+    return round(part / whole, 5) if whole else None
 
 
 def show(title: str, outcome: Mapping[str, float | None], missing: str = "not installed") -> None:

@@ -4,7 +4,7 @@ Nothing is trained or tuned on it. The template comes with `nilearn`; its maps o
 what lies where. Skull and scalp are drawn around, since the template has none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import default_rng
 from numpy.typing import NDArray
 
+from benchmarks.measuring import share
 from domain.stroke import Modality
 from training.contrasts import pictured
 from training.gate import heads
@@ -60,10 +61,6 @@ def figures(seed: int) -> dict[str, Any] | None:
             for name, answers in told.items()
         },
     }
-
-
-def share(answers: Sequence[bool]) -> float:
-    return round(sum(answers) / len(answers), 4)
 
 
 def heads_of(folder: Path, seed: int) -> Iterator[Tissues]:
